@@ -1,0 +1,18 @@
+"""Register the system checks and the signals of the app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class McpGuardConfig(AppConfig):
+    """The Django app."""
+
+    name = "mcp_guard"
+    verbose_name = _("MCP guard")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Connect what listens to Django; nothing is read from the database here."""
+        from mcp_guard import checks, conf  # noqa: F401, PLC0415 (both need the app registry)

@@ -1,0 +1,117 @@
+"""The transaction around a change: the revision is raised first, the audit event written last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.core.exceptions import ValidationError
+from django.db import models, router, transaction
+
+from mcp_guard.models import AuditEvent, Change, Revision
+from mcp_guard.writing import policy_write
+
+
+class Actor(NamedTuple):
+    """Who changes policy: an operator's user, or a command."""
+
+    label: str
+    user_id: int | None = None
+
+    @classmethod
+    def of_user(cls, user: Any) -> Actor:
+        """Return the actor for a logged-in user."""
+        return cls(user.get_username(), user.pk)
+
+    @classmethod
+    def of_command(cls, name: str) -> Actor:
+        """Return the actor for a command run on the machine."""
+        return cls(f"command {name}")
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What a change says of itself while it runs."""
+
+    subject: str = ""
+    subject_id: str = ""
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def change(actor: Actor, tag: str) -> Iterator[Recorded]:
+    """Run one change of policy.
+
+    Raising the revision comes first: the row lock it takes makes revisions visible in the order of
+    their commits, which no sequence does. Readers are told after the commit.
+    """
+    alias = router.db_for_write(Revision)
+    with transaction.atomic(using=alias), policy_write():
+        revision = raise_revision(alias)
+        recorded = Recorded()
+        yield recorded
+        Change.objects.using(alias).create(
+            revision=revision, subject=tag.partition(":")[0], subject_id=recorded.subject_id[:80]
+        )
+        AuditEvent.objects.using(alias).create(
+            actor_id=actor.user_id,
+            actor_label=actor.label[:150],
+            tag=tag,
+            subject=recorded.subject[:320],
+            before=recorded.before,
+            after=recorded.after,
+            revision=revision,
+        )
+        announce(alias)
+
+
+def raise_revision(alias: str) -> int:
+    """Raise the revision by one inside the running transaction and return it."""
+    if not Revision.objects.using(alias).filter(pk=1).update(n=models.F("n") + 1):
+        Revision.objects.using(alias).get_or_create(pk=1)
+        Revision.objects.using(alias).filter(pk=1).update(n=models.F("n") + 1)
+    return Revision.objects.using(alias).values_list("n", flat=True).get(pk=1)
+
+
+def announce(alias: str) -> None:
+    """Tell this process's holder once the transaction is committed."""
+    from mcp_guard.live.holder import holder  # noqa: PLC0415 (the holder loads models)
+
+    if holder.inline:
+        holder.expire()
+    transaction.on_commit(holder.expire, using=alias)
+
+
+def fields(row: models.Model, *names: str) -> dict[str, Any]:
+    """Return the named fields of a row as JSON values; a many-to-many field as its sorted names."""
+    found: dict[str, Any] = {}
+    for name in names:
+        value = getattr(row, name)
+        if isinstance(value, models.Manager):
+            value = sorted(str(item) for item in value.all())
+        elif isinstance(value, datetime):
+            value = value.isoformat()
+        elif isinstance(value, models.Model):
+            value = str(value)
+        found[name] = value
+    return found
+
+
+def check(row: models.Model, **errors: list[str]) -> None:
+    """Run a row's own checks together with ``errors`` by field.
+
+    Raises:
+        ValidationError: with all of them, by field.
+    """
+    found: dict[str, list[Any]] = {name: list(texts) for name, texts in errors.items() if texts}
+    try:
+        row.full_clean(exclude=[name for name in found])
+    except ValidationError as error:
+        for name, texts in error.error_dict.items():
+            found.setdefault(name, []).extend(texts)
+    if found:
+        raise ValidationError(found)

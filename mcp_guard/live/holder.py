@@ -1,0 +1,4 @@
+class Holder:
+    inline = False
+    def expire(self) -> None: ...
+holder = Holder()

@@ -1,0 +1,329 @@
+"""The rows of policy: clients, origins, scopes, tokens, and the revision that orders their changes.
+
+Every one of them is written through ``mcp_guard.changes`` only.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from mcp_guard.policy import origin as origins
+from mcp_guard.policy import scopes
+from mcp_guard.policy.credential import TokenKind
+from mcp_guard.writing import refuse_outside
+
+
+class PolicyQuerySet(models.QuerySet[Any]):
+    """A queryset whose bulk writes are refused outside of ``mcp_guard.changes``."""
+
+    def update(self, **kwargs: Any) -> int:
+        refuse_outside("QuerySet.update()")
+        return super().update(**kwargs)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        refuse_outside("QuerySet.delete()")
+        return super().delete()
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        refuse_outside("QuerySet.bulk_create()")
+        return super().bulk_create(objs, *args, **kwargs)
+
+    def bulk_update(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> int:
+        refuse_outside("QuerySet.bulk_update()")
+        return super().bulk_update(objs, *args, **kwargs)
+
+
+class PolicyModel(models.Model):
+    """A row whose changes raise the revision."""
+
+    objects: ClassVar[models.Manager[Any]] = PolicyQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        refuse_outside(f"{type(self).__name__}.save()")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        refuse_outside(f"{type(self).__name__}.delete()")
+        return super().delete(*args, **kwargs)
+
+
+def clean_origin(text: str) -> None:
+    """Refuse what is not one origin, saying why."""
+    try:
+        origins.canonical(text)
+    except origins.OriginError as error:
+        raise ValidationError(str(error)) from None
+
+
+def clean_names(value: object) -> None:
+    """Refuse what is not a list of distinct names."""
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise ValidationError(_("this is not a list of names"))
+    if len(set(value)) != len(value):
+        raise ValidationError(_("a name stands in the list twice"))
+
+
+def clean_grants(value: object) -> None:
+    """Refuse a list with something that is no grant, saying which and why."""
+    clean_names(value)
+    assert isinstance(value, list)
+    for text in value:
+        try:
+            scopes.canonical(text)
+        except scopes.GrantError as error:
+            raise ValidationError(f"{text[:80]}: {error}") from None
+
+
+class Scope(PolicyModel):
+    """A named set of grants."""
+
+    name = models.SlugField(_("name"), max_length=80, unique=True, allow_unicode=False)
+    grants = models.JSONField(
+        _("grants"),
+        default=list,
+        blank=True,
+        validators=[clean_grants],
+        help_text=_("What it opens; empty opens nothing."),
+    )
+    description = models.CharField(_("description"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("scope")
+        verbose_name_plural = _("scopes")
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Client(PolicyModel):
+    """A party that is let in: a partner's frontend, an agent, a team."""
+
+    name = models.SlugField(_("name"), max_length=80, unique=True)
+    owner = models.CharField(_("owner"), max_length=120, blank=True)
+    contact = models.CharField(_("contact"), max_length=200, blank=True)
+    notes = models.TextField(_("notes"), blank=True)
+    active = models.BooleanField(
+        _("active"), default=True, help_text=_("Off refuses all its origins and tokens at once.")
+    )
+    scopes = models.ManyToManyField(
+        Scope,
+        verbose_name=_("scopes of its sessions"),
+        blank=True,
+        related_name="clients",
+        help_text=_("What a user with a session may do from one of its origins; empty is nothing."),
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("client")
+        verbose_name_plural = _("clients")
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AllowedOrigin(PolicyModel):
+    """An origin whose pages may call some endpoints, on behalf of its client."""
+
+    origin = models.CharField(
+        _("origin"),
+        max_length=origins.MAX_LENGTH,
+        unique=True,
+        validators=[clean_origin],
+        help_text=_("Scheme, host and, unless it is the scheme's own, port: https://app.example.com"),
+    )
+    client = models.ForeignKey(
+        Client, verbose_name=_("client"), on_delete=models.PROTECT, related_name="origins"
+    )
+    endpoints = models.JSONField(
+        _("endpoints"),
+        default=list,
+        blank=True,
+        validators=[clean_names],
+        help_text=_("Which endpoints its pages may call; empty is none."),
+    )
+    cookies = models.BooleanField(
+        _("cookies"),
+        default=False,
+        help_text=_("Its pages may act with a user's session cookie, where the profile allows it."),
+    )
+    active = models.BooleanField(_("active"), default=True)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    note = models.CharField(_("note"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("allowed origin")
+        verbose_name_plural = _("allowed origins")
+        ordering = ("origin",)
+
+    def __str__(self) -> str:
+        return self.origin
+
+
+class Token(PolicyModel):
+    """What a client presents; its secrets are in ``TokenSecret``, as digests only."""
+
+    client = models.ForeignKey(
+        Client, verbose_name=_("client"), on_delete=models.PROTECT, related_name="tokens"
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="mcp_guard_tokens",
+        help_text=_("Whom requests with it act for; it stops working when the user is deactivated."),
+    )
+    name = models.CharField(_("name"), max_length=80)
+    kind = models.CharField(
+        _("kind"),
+        max_length=10,
+        choices=[(kind.value, kind.value) for kind in TokenKind],
+        default=TokenKind.SERVER.value,
+        help_text=_(
+            "server: never together with an Origin; browser: only from its client's origins; "
+            "any: both, which is weaker."
+        ),
+    )
+    endpoints = models.JSONField(
+        _("endpoints"),
+        default=list,
+        blank=True,
+        validators=[clean_names],
+        help_text=_("Which endpoints accept it; empty is none."),
+    )
+    scopes = models.ManyToManyField(
+        Scope,
+        verbose_name=_("scopes"),
+        blank=True,
+        related_name="tokens",
+        help_text=_("What it may do; empty is nothing."),
+    )
+    not_before = models.DateTimeField(_("not before"), null=True, blank=True)
+    expires_at = models.DateTimeField(_("expires"))
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("token")
+        verbose_name_plural = _("tokens")
+        ordering = ("client__name", "name", "pk")
+        permissions: ClassVar = [("revoke_token", "Can revoke token")]
+
+    def __str__(self) -> str:
+        return f"{self.name} (#{self.pk})"
+
+
+class TokenSecret(PolicyModel):
+    """One secret of a token: up to two are live while it is rotated."""
+
+    token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="secrets")
+    digest = models.CharField(max_length=64, unique=True, help_text=_("SHA-256 in hexadecimal"))
+    mask = models.CharField(max_length=20)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("token secret")
+        verbose_name_plural = _("token secrets")
+        ordering = ("-created_at", "-pk")
+
+    def __str__(self) -> str:
+        return self.mask
+
+
+class EndpointState(PolicyModel):
+    """What an operator switched on an endpoint, over its settings."""
+
+    name = models.CharField(_("endpoint"), max_length=63, primary_key=True)
+    report_only_until = models.DateTimeField(
+        _("report only until"),
+        null=True,
+        blank=True,
+        help_text=_("Until then unlisted origins are let in and reported; empty enforces."),
+    )
+
+    class Meta:
+        verbose_name = _("endpoint")
+        verbose_name_plural = _("endpoints")
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Revision(models.Model):
+    """The one row that orders all changes of policy; ``epoch`` tells a restored database from its own."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    n = models.PositiveBigIntegerField(default=0)
+    epoch = models.UUIDField(default=uuid.uuid4)
+
+    class Meta:
+        verbose_name = _("revision")
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(id=1), name="mcp_guard_one_revision")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.n)
+
+
+class Change(models.Model):
+    """One raise of the revision: what it was about, for processes that follow."""
+
+    revision = models.PositiveBigIntegerField(primary_key=True)
+    subject = models.CharField(max_length=20)
+    subject_id = models.CharField(max_length=80)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = _("change")
+        verbose_name_plural = _("changes")
+        ordering = ("revision",)
+
+    def __str__(self) -> str:
+        return f"{self.revision}: {self.subject} {self.subject_id}"
+
+
+class AuditEvent(models.Model):
+    """What an operator did: who, what, before and after. Never changed afterwards."""
+
+    at = models.DateTimeField(_("at"), default=timezone.now, db_index=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("actor"),
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        editable=False,
+    )
+    actor_label = models.CharField(_("who"), max_length=150)
+    tag = models.CharField(_("what"), max_length=40, db_index=True)
+    subject = models.CharField(_("subject"), max_length=320)
+    before = models.JSONField(_("before"), default=dict)
+    after = models.JSONField(_("after"), default=dict)
+    revision = models.PositiveBigIntegerField(_("revision"))
+
+    class Meta:
+        verbose_name = _("audit event")
+        verbose_name_plural = _("audit events")
+        ordering = ("-at", "-pk")
+
+    def __str__(self) -> str:
+        return f"{self.tag} {self.subject}"

@@ -1,0 +1,180 @@
+"""What a request presents to be let in, as closed variants.
+
+The text of a bearer token never gets here: ``gate`` turns it into its digest and looks it up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import Enum
+from typing import Final, NamedTuple
+
+from mcp_guard.policy.scopes import Grants
+
+
+class TokenKind(Enum):
+    """Together with which Origin a token counts."""
+
+    BROWSER = "browser"
+    """Only with an origin of its own client."""
+
+    SERVER = "server"
+    """Only without an Origin."""
+
+    ANY = "any"
+    """With and without; a leaked one works from everywhere, hence warned about."""
+
+
+class TokenRecord(NamedTuple):
+    """A token as the snapshot holds it. Times are seconds since the epoch; 0 says there is none."""
+
+    token_id: int
+    client_id: int
+    client: str
+    client_active: bool
+    user_id: int | None
+    user_active: bool
+    kind: TokenKind
+    endpoints: frozenset[str]
+    grants: Grants
+    not_before: float
+    expires_at: float
+    revoked: bool
+
+
+class NoCredential(NamedTuple):
+    """Nothing was presented."""
+
+
+class MalformedCredential(NamedTuple):
+    """A carrier is there, but what it holds is no token."""
+
+
+class AmbiguousCredential(NamedTuple):
+    """Two carriers were used at once (RFC 6750 section 2)."""
+
+
+class QueryCredential(NamedTuple):
+    """A token stood in the query string, where logs and referrers keep it."""
+
+
+class UnknownToken(NamedTuple):
+    """A well-formed token text that no row knows."""
+
+
+class IssuedToken(NamedTuple):
+    """A token text whose digest is stored; says nothing about its state."""
+
+    record: TokenRecord
+
+
+class UnreadSession(NamedTuple):
+    """A session cookie whose session has not been read yet; ``key`` is its value."""
+
+    key: str
+
+
+class LiveSession(NamedTuple):
+    """A session that belongs to an active user."""
+
+    key: str
+    user_id: int
+
+
+class DeadSession(NamedTuple):
+    """A session cookie without a live session, or a session without an active user."""
+
+
+Credential = (
+    NoCredential
+    | MalformedCredential
+    | AmbiguousCredential
+    | QueryCredential
+    | UnknownToken
+    | IssuedToken
+    | UnreadSession
+    | LiveSession
+    | DeadSession
+)
+
+NO_CREDENTIAL: Final = NoCredential()
+MALFORMED_CREDENTIAL: Final = MalformedCredential()
+UNKNOWN_TOKEN: Final = UnknownToken()
+DEAD_SESSION: Final = DeadSession()
+
+_QUERY_NAMES: Final = frozenset({"access_token", "token", "api_key", "apikey", "bearer", "authorization"})
+_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 9110 section 11.2
+_SESSION_KEY = re.compile(r"[A-Za-z0-9_:=-]{8,4096}")
+
+
+def bearer_text(authorization: bytes) -> str | None:
+    """Return the token text of an Authorization value, None when it is no bearer credential.
+
+    The scheme is compared without case, one or more spaces follow it (RFC 6750 section 2.1, RFC 9110
+    section 11.4), and nothing follows the token.
+    """
+    scheme, space, rest = authorization.partition(b" ")
+    if not space or scheme.lower() != b"bearer":
+        return None
+    return token68(rest.lstrip(b" "))
+
+
+def token68(value: bytes) -> str | None:
+    """Return the value as text if it has the grammar of a token68, None otherwise."""
+    try:
+        text = value.decode("ascii")
+    except UnicodeDecodeError:
+        return None
+    return text if _TOKEN68.fullmatch(text) else None
+
+
+def query_has_token(query: bytes) -> bool:
+    """Return whether a query string carries something that is meant as a token."""
+    if not query:
+        return False
+    if b"mcpg_" in query:
+        return True
+    for part in query.replace(b";", b"&").split(b"&"):
+        name = part.partition(b"=")[0]
+        if _decoded(name).lower() in _QUERY_NAMES:
+            return True
+    return b"%" in query and "mcpg_" in _decoded(query)
+
+
+def session_key(cookie: bytes, name: bytes) -> str | None:
+    """Return the value of the session cookie; None when it is absent, empty, doubled or odd.
+
+    Only spaces and tabs around a pair are dropped (RFC 6265 section 4.2.1), so no other parser's
+    opinion on quotes or invisible characters makes two cookies out of one.
+    """
+    found = [value for key, value in cookie_pairs(cookie) if key == name]
+    if len(found) != 1:
+        return None
+    text = found[0].decode("latin-1")
+    return text if _SESSION_KEY.fullmatch(text) else None
+
+
+def cookie_pairs(cookie: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield name and value of each pair of a Cookie header as they stand there."""
+    for pair in cookie.split(b";"):
+        name, equals, value = pair.strip(b" \t").partition(b"=")
+        if equals:
+            yield name, value
+
+
+def without_cookies(cookie: bytes, names: frozenset[bytes]) -> bytes:
+    """Return a Cookie header without the pairs of these names, however they are spaced or quoted."""
+    kept = [
+        pair.strip(b" \t")
+        for pair in cookie.split(b";")
+        if pair.partition(b"=")[0].strip(b" \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\"") not in names
+    ]
+    return b"; ".join(pair for pair in kept if pair)
+
+
+def _decoded(part: bytes) -> str:
+    """Percent-decode as far as it takes to see a name; what stays odd is compared as it is."""
+    return re.sub(
+        r"%([0-9A-Fa-f]{2})", lambda m: chr(int(m[1], 16)), part.decode("latin-1").replace("+", " ")
+    ).strip()

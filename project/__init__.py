@@ -1,0 +1,1 @@
+"""The demo site: a real MCP server over notes, guarded at every door."""
