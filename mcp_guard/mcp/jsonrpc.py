@@ -1,0 +1,276 @@
+"""Read one JSON-RPC 2.0 message so that two readers cannot read it differently.
+
+Whatever a lenient parser might take in two ways is refused: repeated members, numbers without a JSON
+form, halves of surrogate pairs, batches. What is accepted comes back as values, and those values, not
+the bytes, are what goes on to the server.
+
+Sources: RFC 8259, https://www.jsonrpc.org/specification, and the MCP schema (an id is a string or an
+integer, a result is an object, batches ended with revision 2025-06-18).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from enum import Enum
+from math import isinf
+from typing import Any, Final, NamedTuple
+
+from mcp_guard.policy.scopes import NAMED_BY, Operation
+
+MAX_DEPTH: Final = 64
+"""How many objects and arrays may lie in one another."""
+
+PARSE_ERROR: Final = -32700
+"""JSON-RPC: what arrived is not JSON."""
+
+INVALID_REQUEST: Final = -32600
+"""JSON-RPC: what arrived is JSON, but not a message."""
+
+RequestId = str | int
+
+_METHOD = re.compile(r"[\x21-\x7e]{1,256}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NOTIFICATIONS: Final = "notifications/"
+
+
+class Kind(Enum):
+    """What a message is for."""
+
+    REQUEST = "request"
+    NOTIFICATION = "notification"
+    RESPONSE = "response"
+
+
+class Defect(Enum):
+    """Why something is not a message; the value may be told to whoever sent it."""
+
+    NOT_UTF8 = "the message is not UTF-8 text"
+    NOT_JSON = "the message is not JSON"
+    REPEATED_MEMBER = "a member occurs twice in one object"
+    NUMBER = "a number is not finite or too long"
+    SURROGATE = "a string holds half a surrogate pair"
+    DEPTH = "the message is nested too deeply"
+    BATCH = "batches are not accepted"
+    NOT_AN_OBJECT = "the message is not an object"
+    VERSION = 'jsonrpc is not "2.0"'
+    ID = "id is not a string or an integer"
+    METHOD = "method is not the name of a method"
+    PARAMS = "params is not an object"
+    NAME = "params does not name what the method is about"
+    REQUEST_WITHOUT_ID = "a request has no id"
+    NOTIFICATION_WITH_ID = "a notification has an id"
+    RESPONSE = "a response needs either a result or an error, and no method"
+
+    @property
+    def code(self) -> int:
+        """The JSON-RPC error code that says so."""
+        return PARSE_ERROR if self in _UNREADABLE else INVALID_REQUEST
+
+
+_UNREADABLE: Final = frozenset(
+    {
+        Defect.NOT_UTF8,
+        Defect.NOT_JSON,
+        Defect.REPEATED_MEMBER,
+        Defect.NUMBER,
+        Defect.SURROGATE,
+        Defect.DEPTH,
+    }
+)
+
+
+class NoBearer(NamedTuple):
+    """The message has no ``auth`` member."""
+
+
+class MalformedBearer(NamedTuple):
+    """The message has an ``auth`` member without a ``bearer`` text in it."""
+
+
+class BearerText(NamedTuple):
+    """What the message presents as a token, judged by nobody yet."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        """Return a representation that may stand in a traceback: without the text."""
+        return "BearerText(…)"
+
+
+Bearer = NoBearer | MalformedBearer | BearerText
+
+NO_BEARER: Final = NoBearer()
+MALFORMED_BEARER: Final = MalformedBearer()
+
+
+class Message(NamedTuple):
+    """One message. ``payload`` is all of it except its ``auth`` member.
+
+    ``id`` is None for notifications, ``method`` and ``operation`` are None for responses.
+    """
+
+    kind: Kind
+    id: RequestId | None
+    method: str | None
+    operation: Operation | None
+    bearer: Bearer
+    payload: dict[str, Any]
+
+
+class Malformed(NamedTuple):
+    """Something that is no message; ``id`` is its request id where that is beyond doubt, else None."""
+
+    defect: Defect
+    id: RequestId | None = None
+
+
+class _Unreadable(ValueError):
+    """Raised out of the JSON decoder's hooks."""
+
+    def __init__(self, defect: Defect) -> None:
+        super().__init__(defect.value)
+        self.defect = defect
+
+
+def parse(raw: bytes | str) -> Message | Malformed:
+    """Return the one message that ``raw`` is, or what is wrong with it; never raises."""
+    try:
+        document = _decode(raw)
+    except _Unreadable as error:
+        return Malformed(error.defect)
+    if type(document) is not dict:
+        return Malformed(Defect.BATCH if type(document) is list else Defect.NOT_AN_OBJECT)
+    identifier = document.get("id")
+    known = identifier if type(identifier) is str or type(identifier) is int else None
+    if document.get("jsonrpc") != "2.0":
+        return Malformed(Defect.VERSION, known)
+    if known is None and "id" in document:
+        return Malformed(Defect.ID)
+    if "method" in document:
+        return _call(document, known)
+    return _response(document, known)
+
+
+def _call(document: dict[str, Any], identifier: RequestId | None) -> Message | Malformed:
+    """Return the request or notification; one that also holds an outcome could be read as either."""
+    method = document["method"]
+    if type(method) is not str or not _METHOD.fullmatch(method):
+        return Malformed(Defect.METHOD, identifier)
+    if "result" in document or "error" in document:
+        return Malformed(Defect.RESPONSE, identifier)
+    params = document.get("params")
+    if type(params) is not dict and "params" in document:
+        return Malformed(Defect.PARAMS, identifier)
+    is_notification = method.startswith(_NOTIFICATIONS)
+    if is_notification is not (identifier is None):
+        return Malformed(
+            Defect.NOTIFICATION_WITH_ID if is_notification else Defect.REQUEST_WITHOUT_ID, identifier
+        )
+    name = None
+    if method in NAMED_BY:
+        name = params.get(NAMED_BY[method]) if params else None
+        if type(name) is not str or not name or _CONTROL.search(name):
+            return Malformed(Defect.NAME, identifier)
+    kind = Kind.NOTIFICATION if is_notification else Kind.REQUEST
+    return Message(kind, identifier, method, Operation(method, name), _take_bearer(document), document)
+
+
+def _response(document: dict[str, Any], identifier: RequestId | None) -> Message | Malformed:
+    if identifier is None:
+        return Malformed(Defect.ID)
+    if ("result" in document) is ("error" in document):
+        return Malformed(Defect.RESPONSE, identifier)
+    if not (type(document.get("result")) is dict or _is_error(document.get("error"))):
+        return Malformed(Defect.RESPONSE, identifier)
+    return Message(Kind.RESPONSE, identifier, None, None, _take_bearer(document), document)
+
+
+def _is_error(value: object) -> bool:
+    return type(value) is dict and type(value.get("code")) is int and type(value.get("message")) is str
+
+
+def _take_bearer(document: dict[str, Any]) -> Bearer:
+    """Take the ``auth`` member out of the message and return what it presents."""
+    if "auth" not in document:
+        return NO_BEARER
+    auth = document.pop("auth")
+    text = auth.get("bearer") if type(auth) is dict else None
+    return BearerText(text) if type(text) is str else MALFORMED_BEARER
+
+
+def _decode(raw: bytes | str) -> Any:
+    """Return the JSON value that ``raw`` is.
+
+    Raises:
+        _Unreadable: when it is none, or one that could be read differently elsewhere.
+    """
+    try:
+        text = raw if isinstance(raw, str) else str(raw, "utf-8")
+        if text is raw and not text.isascii():
+            text.encode()
+    except UnicodeError:
+        raise _Unreadable(Defect.NOT_UTF8) from None
+    try:
+        document = _DECODER.decode(text)
+    except _Unreadable:
+        raise
+    except json.JSONDecodeError:
+        raise _Unreadable(Defect.NOT_JSON) from None
+    except ValueError:  # int() refuses thousands of digits
+        raise _Unreadable(Defect.NUMBER) from None
+    except RecursionError:
+        raise _Unreadable(Defect.DEPTH) from None
+    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deep(document):
+        raise _Unreadable(Defect.DEPTH)
+    if "\\u" in text and _has_lone_surrogate(document):
+        raise _Unreadable(Defect.SURROGATE)
+    return document
+
+
+def _is_deep(document: Any) -> bool:
+    """Return whether something lies more than ``MAX_DEPTH`` objects and arrays deep, level by level."""
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in _children(node)]
+    return any(isinstance(node, dict | list) for node in level)
+
+
+def _children(node: Any) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
+def _has_lone_surrogate(document: Any) -> bool:
+    """Return whether a member name or string cannot be written as UTF-8."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _Unreadable(Defect.REPEATED_MEMBER)
+    return members
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise _Unreadable(Defect.NUMBER)
+    return number
+
+
+def _refuse_constant(name: str) -> float:
+    """Refuse NaN and the infinities, which Python reads although JSON has no such numbers."""
+    raise _Unreadable(Defect.NUMBER)
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_distinct, parse_float=_finite, parse_constant=_refuse_constant
+)
