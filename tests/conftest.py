@@ -1,0 +1,104 @@
+"""Rules for all tests: what a machine has to offer, and fixtures for it.
+
+Tests marked ``services`` or ``browser`` are left out, and said to be, where PostgreSQL, Redis or Chromium
+is missing. With MCP_GUARD_REQUIRE_ALL=1 a missing one is an error instead, so continuous integration
+cannot turn green without them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Final
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+POSTGRES_URL: Final = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+REDIS_URL: Final = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
+REQUIRE_ALL: Final = os.environ.get("MCP_GUARD_REQUIRE_ALL") == "1"
+CONNECT_SECONDS: Final = 3
+CHROMIUM_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+
+
+@cache
+def missing_services() -> str:
+    """Return which service does not answer and why; empty when both do."""
+    try:
+        psycopg.connect(POSTGRES_URL, connect_timeout=CONNECT_SECONDS).close()
+    except psycopg.OperationalError as error:
+        return f"PostgreSQL at {_place(POSTGRES_URL)}: {error}".strip()
+    try:
+        redis.Redis.from_url(REDIS_URL, socket_connect_timeout=CONNECT_SECONDS).ping()
+    except redis.RedisError as error:
+        return f"Redis at {_place(REDIS_URL)}: {error}"
+    return ""
+
+
+@cache
+def missing_browser() -> str:
+    """Return why there is no browser; empty when there is one."""
+    return "" if chromium_path() else f"none of {', '.join(CHROMIUM_NAMES)} is on the PATH"
+
+
+def chromium_path() -> str | None:
+    """Return the path of an installed Chromium."""
+    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
+NEEDS: Final[dict[str, Callable[[], str]]] = {"services": missing_services, "browser": missing_browser}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this machine cannot run, or refuse to go on where everything is required."""
+    for marker, missing in NEEDS.items():
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        if not marked or not missing():
+            continue
+        if REQUIRE_ALL:
+            raise pytest.UsageError(f"{len(marked)} tests marked {marker} cannot run: {missing()}")
+        config.hook.pytest_deselected(items=marked)
+        items[:] = [item for item in items if item not in marked]
+
+
+def pytest_report_header() -> list[str]:
+    """Say what is left out before the first test runs."""
+    return [
+        f"left out: tests marked {marker} ({missing()})" for marker, missing in NEEDS.items() if missing()
+    ]
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """Create an empty PostgreSQL database and return its URL; it is dropped afterwards."""
+    name = f"mcp_guard_test_{uuid4().hex}"
+    with psycopg.connect(POSTGRES_URL, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield urlsplit(POSTGRES_URL)._replace(path=f"/{name}").geturl()
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def redis_url() -> str:
+    """Return the URL of a Redis that answers; its keys are shared, so tests prefix theirs."""
+    return REDIS_URL
+
+
+@pytest.fixture
+def chromium() -> str:
+    """Return the path of Chromium."""
+    path = chromium_path()
+    assert path is not None
+    return path
+
+
+def _place(url: str) -> str:
+    """Return host and port of a URL, without what could be a password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}"
