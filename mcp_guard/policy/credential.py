@@ -59,6 +59,17 @@ class QueryCredential(NamedTuple):
     """A token stood in the query string, where logs and referrers keep it."""
 
 
+class PresentedToken(NamedTuple):
+    """A token text that was presented, as its SHA-256; not looked up yet."""
+
+    digest: bytes
+    well_formed: bool
+
+
+class MistypedToken(NamedTuple):
+    """A token text without the form or the checksum of a token."""
+
+
 class UnknownToken(NamedTuple):
     """A well-formed token text that no row knows."""
 
@@ -86,20 +97,27 @@ class DeadSession(NamedTuple):
     """A session cookie without a live session, or a session without an active user."""
 
 
-Credential = (
+_WithoutToken = (
     NoCredential
     | MalformedCredential
     | AmbiguousCredential
     | QueryCredential
-    | UnknownToken
-    | IssuedToken
     | UnreadSession
     | LiveSession
     | DeadSession
 )
 
+Presented = _WithoutToken | PresentedToken
+"""What a request presents, before a token is looked up in the snapshot."""
+
+Credential = _WithoutToken | MistypedToken | UnknownToken | IssuedToken
+"""What a request presents, after the look-up."""
+
 NO_CREDENTIAL: Final = NoCredential()
 MALFORMED_CREDENTIAL: Final = MalformedCredential()
+AMBIGUOUS_CREDENTIAL: Final = AmbiguousCredential()
+QUERY_CREDENTIAL: Final = QueryCredential()
+MISTYPED_TOKEN: Final = MistypedToken()
 UNKNOWN_TOKEN: Final = UnknownToken()
 DEAD_SESSION: Final = DeadSession()
 

@@ -1,0 +1,97 @@
+"""A guard around any ASGI application: its HTTP requests and its WebSockets pass one gate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp_guard import conf, gate, mounts, wire
+from mcp_guard.asgi import relay
+from mcp_guard.asgi.exchange import Disconnected, Receive, Send, StampedSend, read_body, replay, send_reply
+from mcp_guard.asgi.websocket import GuardedSocket
+from mcp_guard.mcp.permit import Registered, permit_body
+from mcp_guard.passage import Passage, inner_scope, of_scope
+from mcp_guard.policy import reply
+from mcp_guard.policy.decision import Admitted, AwaitsMessage, PreflightGranted, Reason, Refused
+from mcp_guard.policy.endpoint import Endpoint
+from mcp_guard.policy.facts import RequestHead
+
+
+def guard(app: Any, endpoint: str, *, registered: Registered | None = None) -> Guard:
+    """Return the application behind the gate of an endpoint.
+
+    ``registered`` tells which MCP methods the application handles, where that is known; the others are
+    then forwarded, so that it can say that it does not know them.
+
+    Raises:
+        ImproperlyConfigured: when the settings declare no such endpoint.
+    """
+    conf.endpoint(endpoint)
+    mounts.declare(endpoint, "asgi")
+    return Guard(app, endpoint, registered)
+
+
+class Guard:
+    """An ASGI application behind the gate of one endpoint."""
+
+    def __init__(self, app: Any, endpoint: str, registered: Registered | None = None) -> None:
+        self.app = app
+        self.endpoint = endpoint
+        self.registered = registered
+
+    async def __call__(self, scope: wire.Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        endpoint = conf.endpoint(self.endpoint)
+        match scope["type"]:
+            case "http":
+                await self._serve(endpoint, scope, receive, send)
+            case "websocket":
+                socket = GuardedSocket(scope, receive, send, endpoint=endpoint, registered=self.registered)
+                await relay.serve(self.app, socket)
+            case _:
+                await self.app(scope, receive, send)
+
+    async def _serve(self, endpoint: Endpoint, scope: wire.Scope, receive: Receive, send: Send) -> None:
+        passage = of_scope(scope, endpoint)
+        if passage is not None:
+            await self._enter(endpoint, scope, passage.head, passage.admitted, receive, send)
+            return
+        head = wire.from_scope(scope, endpoint)
+        judged = gate.judge(endpoint, head)
+        settled = judged if isinstance(judged, Admitted) else await gate.asettle(endpoint, head, judged)
+        match settled:
+            case Admitted():
+                await self._enter(endpoint, scope, head, settled, receive, send)
+            case PreflightGranted():
+                await send_reply(send, reply.preflight(settled))
+            case Refused():
+                await send_reply(send, gate.answer(endpoint, head, settled))
+            case AwaitsMessage():  # only a handshake gets this
+                refused = Refused(Reason.CREDENTIAL_MISSING)
+                await send_reply(send, gate.answer(endpoint, head, refused))
+
+    async def _enter(
+        self,
+        endpoint: Endpoint,
+        scope: wire.Scope,
+        head: RequestHead,
+        admitted: Admitted,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        if head.method == "POST":
+            try:
+                body = await read_body(receive, endpoint.limits.body_bytes, admitted.cors)
+            except Disconnected:
+                return
+            judged = body if isinstance(body, Refused) else permit_body(admitted, body, self.registered)
+            if isinstance(judged, Refused):
+                await send_reply(send, gate.answer(endpoint, head, judged))
+                return
+            receive = replay(body, receive)
+        stamped = StampedSend(send, admitted)
+        inner = inner_scope(scope, endpoint, Passage(endpoint.name, head, admitted))
+        try:
+            await self.app(inner, receive, stamped)
+        except Exception:
+            await stamped.fail()
+            raise

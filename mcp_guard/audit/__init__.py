@@ -1,0 +1,1 @@
+"""What happened: refusals, counted and logged, without a secret and without a bound to grow past."""

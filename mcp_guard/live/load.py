@@ -1,0 +1,225 @@
+"""Load policy: rows become the values of a snapshot.
+
+A row that cannot be parsed, because somebody edited it by hand, is left out and named in ``problems``:
+it lets nobody in, and the operator sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple, TypeVar
+
+from django.db import router
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from mcp_guard.conf import Config, config
+from mcp_guard.models import AllowedOrigin, Client, EndpointState, Revision, Scope, Token, TokenSecret
+from mcp_guard.policy import scopes
+from mcp_guard.policy.allowlist import Listing
+from mcp_guard.policy.credential import TokenKind, TokenRecord
+from mcp_guard.policy.origin import is_canonical
+from mcp_guard.policy.scopes import NO_GRANTS, Grants
+from mcp_guard.policy.snapshot import EndpointPolicy, Snapshot
+
+REMEMBERED: Final = timedelta(days=30)
+"""How long a revoked or expired token is still told apart from an unknown one."""
+
+T = TypeVar("T")
+
+
+class Look(NamedTuple):
+    """One look at the revision; ``clock`` is the database's, in seconds since the epoch."""
+
+    revision: int
+    epoch: str
+    clock: float
+
+
+class UnparsableRow(ValueError):
+    """A row holds what no form would have let in."""
+
+
+def load() -> Snapshot:
+    """Return the policy as the database has it now.
+
+    The revision is read first: what is committed while the rows are read makes the snapshot newer than
+    its number says, and the next look at the revision loads again.
+
+    Raises:
+        django.db.Error: when the database cannot be read.
+    """
+    alias = router.db_for_write(Revision)
+    return _load(alias, look(alias), config())
+
+
+def look(alias: str) -> Look:
+    """Return the current revision, the epoch and the clock of the database."""
+    rows = Revision.objects.using(alias).filter(pk=1).annotate(clock=Now())
+    row = rows.values_list("n", "epoch", "clock").first()
+    if row is None:
+        return Look(0, "", timezone.now().timestamp())
+    return Look(row[0], str(row[1]), row[2].timestamp())
+
+
+def inactive_users(alias: str) -> frozenset[int]:
+    """Return the ids of deactivated users that tokens act for.
+
+    Deactivating a user is no change of policy, so no revision tells of it.
+    """
+    ids = Token.objects.using(alias).filter(user__is_active=False).values_list("user_id", flat=True)
+    return frozenset(ids)
+
+
+def empty(settings: Config) -> Snapshot:
+    """Return a snapshot that lets nobody in: what holds until the first load."""
+    endpoints = {name: EndpointPolicy(endpoint) for name, endpoint in settings.endpoints.items()}
+    return Snapshot(-1, "", settings.max_age, endpoints, {})
+
+
+def _load(alias: str, seen: Look, settings: Config) -> Snapshot:
+    problems: list[str] = []
+    grants = _grants(alias, problems)
+    listings = _listings(alias, grants, problems)
+    states = {
+        state.name: _seconds(state.report_only_until)
+        for state in EndpointState.objects.using(alias).all()
+    }
+    endpoints = {
+        name: EndpointPolicy(
+            endpoint,
+            listings.get(name, {}),
+            states[name] if name in states else endpoint.report_only_until,
+            _public(endpoint.public_scopes, grants, f"endpoint {name}", problems),
+        )
+        for name, endpoint in settings.endpoints.items()
+    }
+    tokens = _tokens(alias, grants, problems)
+    return Snapshot(seen.revision, seen.epoch, settings.max_age, endpoints, tokens, tuple(problems))
+
+
+def _parsed(rows: Iterable[Any], parse: Callable[[Any], T], problems: list[str]) -> Iterable[tuple[Any, T]]:
+    for row in rows:
+        try:
+            yield row, parse(row)
+        except UnparsableRow as error:
+            problems.append(f"{row._meta.verbose_name} #{row.pk}: {error}")
+
+
+def _grants(alias: str, problems: list[str]) -> dict[int, tuple[str, list[str]]]:
+    rows = Scope.objects.using(alias).all()
+    return {row.pk: (row.name, found) for row, found in _parsed(rows, _parse_grants, problems)}
+
+
+def _parse_grants(row: Scope) -> list[str]:
+    for text in _names(row.grants, "grants"):
+        try:
+            if scopes.canonical(text) != text:
+                raise UnparsableRow(f"grant {text[:80]!r} is not in its canonical form")
+        except scopes.GrantError as error:
+            raise UnparsableRow(f"grant {text[:80]!r}: {error}") from None
+    return list(row.grants)
+
+
+def _public(
+    names: tuple[str, ...], grants: dict[int, tuple[str, list[str]]], where: str, problems: list[str]
+) -> Grants:
+    by_name = dict(grants.values())
+    problems += [f"{where}: public scope {name!r} does not exist" for name in names if name not in by_name]
+    return scopes.compile_grants([g for name in names for g in by_name.get(name, [])])
+
+
+def _joined(ids: Iterable[int], grants: dict[int, tuple[str, list[str]]]) -> Grants:
+    found = [grant for pk in ids if pk in grants for grant in grants[pk][1]]
+    return scopes.compile_grants(found) if found else NO_GRANTS
+
+
+def _listings(
+    alias: str, grants: dict[int, tuple[str, list[str]]], problems: list[str]
+) -> dict[str, dict[bytes, Listing]]:
+    of_client = _scope_ids(Client.scopes.through.objects.using(alias).values_list("client_id", "scope_id"))
+    rows = AllowedOrigin.objects.using(alias).select_related("client")
+    listings: dict[str, dict[bytes, Listing]] = {}
+    for row, origin in _parsed(rows, _parse_origin, problems):
+        if not row.active or not row.client.active:
+            continue
+        listing = Listing(
+            row.client_id,
+            row.client.name,
+            _joined(of_client.get(row.client_id, ()), grants),
+            bool(row.cookies),
+            _seconds(row.expires_at),
+        )
+        for endpoint in row.endpoints:
+            listings.setdefault(endpoint, {})[origin] = listing
+    return listings
+
+
+def _parse_origin(row: AllowedOrigin) -> bytes:
+    if not isinstance(row.origin, str) or not is_canonical(row.origin):
+        raise UnparsableRow(f"{str(row.origin)[:80]!r} is not an origin in its canonical form")
+    _names(row.endpoints, "endpoints")
+    return row.origin.encode("ascii")
+
+
+def _tokens(
+    alias: str, grants: dict[int, tuple[str, list[str]]], problems: list[str]
+) -> dict[bytes, TokenRecord]:
+    since = timezone.now() - REMEMBERED
+    of_token = _scope_ids(Token.scopes.through.objects.using(alias).values_list("token_id", "scope_id"))
+    rows = (
+        TokenSecret.objects.using(alias)
+        .filter(token__expires_at__gt=since)
+        .exclude(token__revoked_at__lt=since)
+        .exclude(expires_at__lt=since)
+        .select_related("token__client", "token__user")
+    )
+
+    def record(secret: TokenSecret) -> tuple[bytes, TokenRecord]:
+        return _parse_token(secret, _joined(of_token.get(secret.token_id, ()), grants))
+
+    return dict(found for _, found in _parsed(rows, record, problems))
+
+
+def _parse_token(secret: TokenSecret, grants: Grants) -> tuple[bytes, TokenRecord]:
+    token = secret.token
+    try:
+        digest = bytes.fromhex(secret.digest)
+        kind = TokenKind(token.kind)
+    except ValueError as error:
+        raise UnparsableRow(f"of {token}: {error}") from None
+    if len(digest) != 32:
+        raise UnparsableRow(f"of {token}: the digest has not 32 bytes")
+    expires_at = token.expires_at if secret.expires_at is None else min(secret.expires_at, token.expires_at)
+    return digest, TokenRecord(
+        token.pk,
+        token.client_id,
+        token.client.name,
+        bool(token.client.active),
+        token.user_id,
+        token.user is not None and bool(token.user.is_active),
+        kind,
+        frozenset(_names(token.endpoints, "endpoints")),
+        grants,
+        _seconds(token.not_before),
+        _seconds(expires_at),
+        token.revoked_at is not None,
+    )
+
+
+def _scope_ids(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for owner, scope in pairs:
+        found.setdefault(owner, []).append(scope)
+    return found
+
+
+def _names(value: object, what: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise UnparsableRow(f"{what} is not a list of names")
+    return value
+
+
+def _seconds(moment: datetime | None) -> float:
+    return 0.0 if moment is None else moment.timestamp()

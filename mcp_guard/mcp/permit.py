@@ -1,0 +1,41 @@
+"""Ask for the grants that a message needs; strict JSON first, so that what is judged is what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mcp_guard import gate
+from mcp_guard.mcp import jsonrpc
+from mcp_guard.policy.decision import Admitted, Reason, Refused
+
+Registered = Callable[[str], bool]
+"""Whether the mounted server object has a handler for a method."""
+
+
+def permit_body(admitted: Admitted, body: bytes, registered: Registered | None = None) -> Admitted | Refused:
+    """Return the decision about the body of a POST.
+
+    A token in the body is no token over HTTP, and two carriers are refused.
+    """
+    message = jsonrpc.parse(body)
+    if isinstance(message, jsonrpc.Malformed):
+        return Refused(Reason.MESSAGE_MALFORMED, admitted.cors)
+    if not isinstance(message.bearer, jsonrpc.NoBearer):
+        return Refused(Reason.CREDENTIAL_AMBIGUOUS, admitted.cors)
+    return permit_message(admitted, message, registered)
+
+
+def permit_message(
+    admitted: Admitted, message: jsonrpc.Message, registered: Registered | None = None
+) -> Admitted | Refused:
+    """Return the decision about one message.
+
+    A method that the mounted server object does not know needs no grant: the server says that it does not
+    know it. Of an unknown application (``registered`` is None) nothing is taken for granted.
+    """
+    operation = message.operation
+    if operation is None or operation.is_free:
+        return admitted
+    if registered is not None and not registered(operation.method):
+        return admitted
+    return gate.permit(admitted, operation)

@@ -1,0 +1,38 @@
+"""What the headers of a request say about its body: type, encoding, length."""
+
+from __future__ import annotations
+
+from mcp_guard.policy.decision import Reason
+from mcp_guard.policy.endpoint import Endpoint
+from mcp_guard.policy.facts import RequestHead
+
+
+def refusal(head: RequestHead, endpoint: Endpoint) -> Reason | None:
+    """Return why the body of a POST is not even read, None when nothing speaks against it.
+
+    Only ``application/json`` is taken: every other type a browser can send lets a foreign page skip the
+    preflight (https://fetch.spec.whatwg.org/#cors-safelisted-request-header).
+    """
+    if head.method != "POST":
+        return None
+    content_type = head.headers.get(b"content-type", b"")
+    if content_type != b"application/json" and not _is_utf8_json(content_type):
+        return Reason.CONTENT_TYPE
+    if head.headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        return Reason.CONTENT_ENCODING
+    length = head.headers.get(b"content-length")
+    if length is not None and (not length.isdigit() or int(length[:20]) > endpoint.limits.body_bytes):
+        return Reason.BODY_TOO_LARGE
+    return None
+
+
+def _is_utf8_json(content_type: bytes) -> bool:
+    """Return whether a media type is JSON in UTF-8 (RFC 9110 section 8.3.1: names without case)."""
+    kind, *parameters = content_type.lower().split(b";")
+    if kind.strip(b" \t") != b"application/json":
+        return False
+    for parameter in parameters:
+        name, _, value = parameter.strip(b" \t").partition(b"=")
+        if name == b"charset" and value.strip(b'"') not in (b"utf-8", b"utf8"):
+            return False
+    return True

@@ -1,0 +1,122 @@
+"""The outcomes of a decision, as values.
+
+A refusal carries its exact private reason; what the outside learns of it is in ``policy.reply``.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from mcp_guard.policy.scopes import NO_GRANTS, Grants, Operation
+
+
+class Reason(Enum):
+    """Why a request is refused; the closed list that audit, status and documentation use."""
+
+    HEAD_MALFORMED = "head_malformed"
+    HOST_NOT_ALLOWED = "host_not_allowed"
+    TLS_REQUIRED = "tls_required"
+    WEBSOCKET_VERSION = "websocket_version"
+    SUBPROTOCOL_NOT_OFFERED = "subprotocol_not_offered"
+    ORIGIN_MALFORMED = "origin_malformed"
+    ORIGIN_NULL = "origin_null"
+    ORIGIN_NOT_LISTED = "origin_not_listed"
+    ORIGIN_NOT_EXPECTED = "origin_not_expected"
+    ORIGIN_MISSING = "origin_missing"
+    FETCH_SITE_FOREIGN = "fetch_site_foreign"
+    CREDENTIAL_MISSING = "credential_missing"
+    CREDENTIAL_MALFORMED = "credential_malformed"
+    CREDENTIAL_AMBIGUOUS = "credential_ambiguous"
+    TOKEN_IN_QUERY = "token_in_query"  # noqa: S105 (a reason, not a secret)
+    TOKEN_MISTYPED = "token_mistyped"  # noqa: S105
+    TOKEN_UNKNOWN = "token_unknown"  # noqa: S105
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105
+    TOKEN_NOT_YET_VALID = "token_not_yet_valid"  # noqa: S105
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105
+    TOKEN_USER_INACTIVE = "token_user_inactive"  # noqa: S105
+    TOKEN_CLIENT_DISABLED = "token_client_disabled"  # noqa: S105
+    TOKEN_WRONG_ENDPOINT = "token_wrong_endpoint"  # noqa: S105
+    TOKEN_WRONG_KIND = "token_wrong_kind"  # noqa: S105
+    PRINCIPAL_CHANGED = "principal_changed"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    CONTENT_TYPE = "content_type"
+    CONTENT_ENCODING = "content_encoding"
+    BODY_TOO_LARGE = "body_too_large"
+    MESSAGE_MALFORMED = "message_malformed"
+    MESSAGE_NOT_TEXT = "message_not_text"
+    MESSAGE_TOO_LARGE = "message_too_large"
+    AUTHENTICATION_TIMEOUT = "authentication_timeout"
+    SCOPE_INSUFFICIENT = "scope_insufficient"
+    POLICY_TOO_OLD = "policy_too_old"
+    SESSION_UNREADABLE = "session_unreadable"
+    GUARD_MISSING = "guard_missing"
+
+
+class CorsGrant(NamedTuple):
+    """What a page learns: the value of Access-Control-Allow-Origin, and whether cookies count."""
+
+    allow_origin: bytes
+    credentials: bool
+
+
+class Principal(NamedTuple):
+    """Who an admitted exchange acts for: a client and, with one, a Django user.
+
+    ``client`` is empty for the anonymous principal of public endpoints. ``token_id`` says which token
+    it came with; identity is ``client_id`` and ``user_id``, which outlive a rotation.
+    """
+
+    client_id: int | None = None
+    client: str = ""
+    user_id: int | None = None
+    token_id: int | None = None
+    grants: Grants = NO_GRANTS
+
+    @property
+    def identity(self) -> tuple[int | None, int | None]:
+        """What stays the same when the token is rotated."""
+        return (self.client_id, self.user_id)
+
+
+class Admitted(NamedTuple):
+    """Let in. ``until`` is when it has to be judged again, in seconds since the epoch; 0 is never.
+
+    ``would_refuse`` says what report-only let pass. ``delegated`` means that the application behind the
+    gate authenticates by itself, so no grant is asked for here.
+    """
+
+    principal: Principal
+    cors: CorsGrant | None = None
+    would_refuse: Reason | None = None
+    until: float = 0.0
+    delegated: bool = False
+
+
+class PreflightGranted(NamedTuple):
+    """A preflight's answer; ``cors`` is None where the profile has no CORS at all."""
+
+    cors: CorsGrant | None
+    methods: tuple[str, ...]
+    headers: tuple[str, ...]
+
+
+class Refused(NamedTuple):
+    """Not let in. ``cors`` lets the page of a listed origin read why; ``operation`` is what lacked a grant."""
+
+    reason: Reason
+    cors: CorsGrant | None = None
+    operation: Operation | None = None
+
+
+class AwaitsSession(NamedTuple):
+    """Nothing refuses it so far; whether it is let in depends on the session of this key."""
+
+    key: str
+
+
+class AwaitsMessage(NamedTuple):
+    """The handshake may be accepted; its first message has to carry the credential."""
+
+
+Decision = Admitted | PreflightGranted | Refused | AwaitsSession | AwaitsMessage

@@ -1,0 +1,70 @@
+"""Fold raw header lines to one value for each name that policy reads.
+
+- ASGI gives names in lower case and values as bytes; nothing is decoded here.
+- Optional white space around a value (RFC 9110 section 5.5: SP and HTAB) is dropped, nothing else: every
+  other byte is the sender's and makes a value a different one.
+- Names with an underscore are no aliases: ``orig_in`` is not ``origin``.
+- A header that decides must not occur twice, not even with equal values (RFC 9110 section 5.3): servers,
+  proxies and applications disagree on which of the two counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+SINGLE: Final = frozenset(
+    {
+        b"host",
+        b"origin",
+        b"authorization",
+        b"content-type",
+        b"content-length",
+        b"content-encoding",
+        b"sec-fetch-site",
+        b"sec-websocket-version",
+        b"access-control-request-method",
+        b"access-control-request-headers",
+        b"mcp-protocol-version",
+        b"mcp-method",
+        b"mcp-name",
+        b"mcp-session-id",
+        b"x-mcp-nonce",
+        b"daphne-root-path",
+    }
+)
+"""Headers that decide: a second one makes the head malformed."""
+
+JOINED: Final = {
+    b"cookie": b"; ",
+    b"sec-websocket-protocol": b", ",
+    b"x-forwarded-for": b", ",
+    b"x-forwarded-proto": b", ",
+    b"user-agent": b", ",
+}
+"""Headers that may occur several times, and what stands between their values."""
+
+_READ = SINGLE | JOINED.keys()
+
+
+class FoldedHeaders(NamedTuple):
+    """The headers that policy reads: by name in lower case, and the first one that stood there twice."""
+
+    values: dict[bytes, bytes]
+    repeated: bytes | None
+
+
+def fold(lines: Iterable[tuple[bytes, bytes]], token_header: bytes | None = None) -> FoldedHeaders:
+    """Return the headers that policy reads; ``token_header`` is a second one that may carry a token."""
+    values: dict[bytes, bytes] = {}
+    repeated: bytes | None = None
+    for name, value in lines:
+        if name not in _READ and name != token_header:
+            continue
+        if name not in values:
+            values[name] = value.strip(b" \t")
+        elif name in JOINED:
+            values[name] += JOINED[name] + value.strip(b" \t")
+        else:
+            repeated = repeated or name
+    return FoldedHeaders(values, repeated)

@@ -1,0 +1,37 @@
+"""The policy at one revision, immutable: what ``decide`` looks things up in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mcp_guard.policy.allowlist import Allowlist
+from mcp_guard.policy.credential import TokenRecord
+from mcp_guard.policy.endpoint import Endpoint
+from mcp_guard.policy.scopes import NO_GRANTS, Grants
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointPolicy:
+    """One endpoint with the rows about it. ``report_only_until`` is in seconds since the epoch; 0 is never."""
+
+    endpoint: Endpoint
+    allowlist: Allowlist = field(default_factory=dict)
+    report_only_until: float = 0.0
+    public_grants: Grants = NO_GRANTS
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All of policy at one revision.
+
+    ``tokens`` holds a record for each secret by its SHA-256. ``problems`` says which rows could not be
+    parsed and are ignored, in the words an operator reads. ``max_age`` is in seconds.
+    """
+
+    revision: int
+    epoch: str
+    max_age: float
+    endpoints: Mapping[str, EndpointPolicy]
+    tokens: Mapping[bytes, TokenRecord]
+    problems: tuple[str, ...] = ()
