@@ -1,0 +1,123 @@
+"""``manage.py mcp_guard``: run policy from the command line; the nouns are in ``management.cli``."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from argparse import Namespace
+from typing import Any, ClassVar
+
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.db import Error as DatabaseError
+from django.utils import timezone
+
+from mcp_guard.management.cli import check, clients, endpoints, origins, scopes, status, tokens
+from mcp_guard.management.cli.arguments import Parser
+from mcp_guard.management.cli.call import Answer, BadInput, Call, actor_of
+from mcp_guard.management.cli.text import escaped
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+NOUNS = (clients, origins, scopes, tokens, endpoints, check, status)
+"""The modules of the nouns, in the order of ``--help``."""
+
+
+class Command(BaseCommand):
+    """Run one verb and print its answer. Exit status 0, 2 on bad input, 1 when the database fails."""
+
+    help = "Run the policy of the guarded endpoints: who is let in, and to what."
+    requires_system_checks: ClassVar[list[str]] = []  # type: ignore[misc]  # instance attribute upstream; a token
+    # has to be revocable while some other check of the project fails
+
+    _from_command_line = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the tree of nouns and verbs; its mistakes are reported by ``run_from_argv``."""
+        parser.called_from_command_line = False
+        parser.allow_abbrev = False
+        parser.add_argument("--json", action="store_true", help="print JSON, errors too")
+        nouns = parser.add_subparsers(dest="noun", metavar="NOUN", required=True, parser_class=Parser)
+        for module in NOUNS:
+            module.declare(nouns)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run from the command line; arguments that cannot be parsed are reported like other bad input."""
+        self._from_command_line = True
+        try:
+            super().run_from_argv(argv)
+        except BadInput as error:
+            self._exit(error, as_json="--json" in argv)
+        except CommandError as error:  # by the outermost parser, which is Django's own
+            text = str(error).removeprefix("Error: ")
+            self._exit(BadInput(f"{text} (see --help)"), as_json="--json" in argv)
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Run one verb.
+
+        Raises:
+            CommandError: with exit status 2 as ``BadInput``, with 1 when the database fails. From the
+                command line it is printed and the process exits instead.
+        """
+        call = Namespace(**options)
+        try:
+            answer = self._answer(call)
+        except CommandError as error:
+            if call.traceback or not self._from_command_line:
+                raise
+            self._exit(error, as_json=call.json)
+        else:
+            self._print(answer, as_json=call.json)
+
+    def _answer(self, options: Namespace) -> Answer:
+        _refuse_undecodable(options)
+        actor = actor_of(options.noun, getattr(options, "verb", None))
+        try:
+            answer: Answer = options.run(Call(options, actor, timezone.now()))
+        except ValidationError as error:
+            raise BadInput.of(error) from error
+        except ImproperlyConfigured as error:
+            raise BadInput(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(f"the database failed: {_first_line(error)}", returncode=1) from error
+        return answer
+
+    def _print(self, answer: Answer, *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(answer.data, indent=2))
+            return
+        for line in answer.lines:
+            _write(self.stdout, line)
+        for warning in answer.warnings:
+            _write(self.stderr, f"warning: {warning}")
+
+    def _exit(self, error: CommandError, *, as_json: bool) -> None:
+        fields, lines = {}, [str(error)]
+        if isinstance(error, BadInput):
+            fields, lines = error.fields, [*error.usage.splitlines(), *error.lines()]
+        if as_json:
+            self.stdout.write(json.dumps({"error": {"message": str(error), "fields": fields}}))
+        else:
+            for line in lines:
+                _write(self.stderr, line)
+        sys.exit(error.returncode)
+
+
+def _write(stream: OutputWrapper, line: str) -> None:
+    r"""Write one line; what the stream cannot encode becomes ``\u2026``, so that no token gets lost."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(escaped(line).encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _first_line(error: Exception) -> str:
+    """Return the message of a database without the query and the carets that may follow it."""
+    return str(error).partition("\n")[0]
+
+
+def _refuse_undecodable(options: Namespace) -> None:
+    """Refuse arguments that are not UTF-8: Python smuggles them in as lone surrogates."""
+    for name, value in vars(options).items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and _SURROGATE.search(text):
+                raise BadInput.in_field(name, "this is not UTF-8")
