@@ -266,7 +266,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _refuse_constant(name: str) -> float:
+def _refuse_constant(_name: str) -> float:
     """Refuse NaN and the infinities, which Python reads although JSON has no such numbers."""
     raise _Unreadable(Defect.NUMBER)
 

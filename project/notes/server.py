@@ -7,13 +7,13 @@ tool would need hold up the end of the process.
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 from channels.db import aclose_old_connections
 from django.db.models import Q, QuerySet
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from project.notes.models import Note
 
@@ -28,7 +28,7 @@ Text = Annotated[str, Field(max_length=20_000, pattern=_NO_NUL)]
 Limit = Annotated[int, Field(ge=1, le=100, description="how many notes at most")]
 
 
-class Brief(TypedDict):
+class Brief(BaseModel):
     """A note in a list."""
 
     id: int
@@ -98,7 +98,7 @@ async def note_text(note_id: str) -> str:
 async def summary(topic: Title) -> str:
     """Ask for a summary of the notes on a topic."""
     found = await _search(await _notes(), topic, limit=20)
-    titles = "\n".join(f"- {note['title']} (note://{note['id']})" for note in found)
+    titles = "\n".join(f"- {note.title} (note://{note.id})" for note in found)
     return f"Summarize what these notes say about {topic}:\n{titles or '- none found'}"
 
 
@@ -122,7 +122,10 @@ async def public_note_text(note_id: str) -> str:
 
 
 async def _notes() -> QuerySet[Note]:
-    """Return all notes, on a connection that works: outside of Django's request cycle nobody drops a dead one."""
+    """Return all notes, on a connection that works.
+
+    Outside of Django's request cycle nobody else drops one that died.
+    """
     await aclose_old_connections()
     return Note.objects.all()
 
