@@ -1,0 +1,1 @@
+"""The corpus site: a Django site with the guard installed as its documentation says."""

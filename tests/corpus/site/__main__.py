@@ -1,0 +1,71 @@
+"""Run one copy of the corpus site: ``python -m tests.corpus.site --policy NAME --port N --server NAME``.
+
+It prints the ready line that tests/corpus/README.md describes, and ends on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import django
+from django.core.management import call_command
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+ACTIONS: Final = ("revoke", "expire", "remove_origin", "origins")
+ENVIRONMENT: Final = ("DJANGO_SETTINGS_MODULE", "CORPUS_POLICY", "CORPUS_DATABASE", "CORPUS_SECRET_KEY")
+
+
+def main() -> None:
+    """Serve until SIGTERM, then remove the database."""
+    parser = argparse.ArgumentParser(prog="python -m tests.corpus.site")
+    parser.add_argument("--policy", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--server", choices=["daphne", "uvicorn"], required=True)
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with tempfile.TemporaryDirectory(prefix="corpus-site-") as folder:
+        os.environ["DJANGO_SETTINGS_MODULE"] = "tests.corpus.site.settings"
+        os.environ["CORPUS_POLICY"] = options.policy
+        os.environ["CORPUS_DATABASE"] = str(Path(folder) / "db.sqlite3")
+        django.setup()
+        serve(options.server, options.port)
+
+
+def serve(server: str, port: int) -> None:
+    """Set the database up and hand the application to the server."""
+    from django.conf import settings
+
+    from tests.corpus.site import servers
+    from tests.corpus.site.populate import populate
+
+    call_command("migrate", verbosity=0)
+    placeholders, admin = populate(settings.POLICY)
+    ready = {
+        "ready": True,
+        "port": port,
+        "placeholders": placeholders,
+        "actions": {name: _command(name) for name in ACTIONS},
+        "admin": admin,
+        "logs": [],
+    }
+    run = {"daphne": servers.run_daphne, "uvicorn": servers.run_uvicorn}[server]
+    run(port, lambda: print(json.dumps(ready), flush=True))
+
+
+def _command(action: str) -> str:
+    """Return a shell command that runs an action on the database of this copy."""
+    settings = [f"{name}={shlex.quote(os.environ[name])}" for name in ENVIRONMENT]
+    python = [shlex.quote(sys.executable), "-m", "tests.corpus.site.action", action]
+    return f"cd {shlex.quote(str(ROOT))} && " + " ".join(["env", *settings, *python])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""The whole corpus against real servers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.corpus.__main__ import CASES, COMMAND, SERVERS
+from tests.corpus.case import CaseFile
+from tests.corpus.report import failures, summary
+from tests.corpus.run import Run
+
+NOT_PLAYED = {
+    "mcp": "agreement of MCP headers and body is not judged for plain views",
+    "nonce": "the site has no nonce",
+    "ws-message-043": "messages are not limited by their rate",
+}
+"""Kinds and ids of cases about what the site does not offer, each with the reason."""
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_every_case_holds_on(server, tmp_path, capsys):
+    file = CaseFile(CASES)
+    run = Run(file, COMMAND, server, tmp_path)
+
+    results = run.all(file.cases, NOT_PLAYED)
+
+    with capsys.disabled():
+        print(f"\ncorpus on {server}: {summary(results)}")
+    assert not failures(results), "\n".join(failures(results))
+    skipped = {result.case.id for result in results if result.outcome == "skipped"}
+    assert skipped == {
+        case.id
+        for case in file.cases
+        if case.id in NOT_PLAYED or case.kind in NOT_PLAYED or server in case.unreachable_on
+    }
+    assert run.remarks == []
+
+
+def test_cases_have_distinct_ids_in_known_policies():
+    file = CaseFile(CASES)
+
+    assert len({case.id for case in file.cases}) == len(file.cases) >= 816
+    assert {case.policy for case in file.cases} <= file.policies.keys()
+    assert {case.expected for case in file.cases} == {"refuse", "allow", "ignored"}
