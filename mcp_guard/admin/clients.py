@@ -1,0 +1,149 @@
+"""The screen of clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db import models
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from mcp_guard import changes
+from mcp_guard.admin import columns
+from mcp_guard.admin.policy import PolicyAdmin, listed
+from mcp_guard.changes import Actor
+from mcp_guard.forms import ClientForm
+from mcp_guard.models import AllowedOrigin, Client, Token
+
+
+class ClientAdmin(PolicyAdmin):
+    """Add, change, disable and delete clients; revoke all tokens of one."""
+
+    form = ClientForm
+    fields = ("name", "active", "owner", "contact", "notes", "scopes")
+    readonly_fields: ClassVar = ["scopes_shown"]
+    shown_instead: ClassVar = {"scopes": "scopes_shown"}
+    list_display = ("name", "active", "owner", "origins_count", "tokens_count", "scopes_shown")
+    list_filter = ("active",)
+    search_fields = ("name", "owner", "contact")
+    actions = ("disable", "enable")
+
+    @admin.display(description=gettext_lazy("scopes of its sessions"))
+    def scopes_shown(self, client: Client) -> SafeString:
+        """Return the scopes of its sessions."""
+        return columns.scopes(client.scopes.all())
+
+    @admin.display(description=gettext_lazy("origins"), ordering="origins_count")
+    def origins_count(self, client: Any) -> SafeString:
+        """Return how many origins it owns, as a link to them."""
+        return self._link(client, "allowedorigin", client.origins_count)
+
+    @admin.display(description=gettext_lazy("unrevoked tokens"), ordering="tokens_count")
+    def tokens_count(self, client: Any) -> SafeString:
+        """Return how many of its tokens are neither revoked nor expired, as a link to all of them."""
+        return self._link(client, "token", client.tokens_count)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        """Return the clients with what they own."""
+        live = Token.objects.filter(revoked_at=None, expires_at__gt=timezone.now())
+        return (
+            super()
+            .get_queryset(request)
+            .prefetch_related("scopes")
+            .annotate(
+                origins_count=_count(AllowedOrigin.objects.all()),
+                tokens_count=_count(live),
+            )
+        )
+
+    def notices(self, row: Client) -> Sequence[str]:
+        """Return that a disabled client is refused."""
+        if row.active:
+            return ()
+        return [columns.warning(_("This client is disabled: all its origins and tokens are refused."))]
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        """Render the form with a link to the revocation of all tokens, for who may do that."""
+        context["may_revoke"] = self.has_revoke_permission(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.action(description=gettext_lazy("Disable selected clients"), permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        """Switch clients off, and with them all their origins and tokens."""
+        self._switch(request, queryset.filter(active=True), active=False)
+
+    @admin.action(description=gettext_lazy("Enable selected clients"), permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        """Switch clients on again."""
+        self._switch(request, queryset.filter(active=False), active=True)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may revoke tokens."""
+        return request.user.has_perm("mcp_guard.revoke_token")
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return Django's views and the one that revokes all tokens of a client."""
+        view = self.admin_site.admin_view(self.revoke_view)
+        name = "mcp_guard_client_revoke_tokens"
+        return [path("<int:object_id>/revoke-tokens/", view, name=name), *super().get_urls()]
+
+    def revoke_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
+        """Ask before all tokens of a client are revoked; a POST revokes them."""
+        client = self.found(request, str(object_id), permitted=self.has_revoke_permission(request))
+        if request.method == "POST":
+            count = changes.revoke_client_tokens(Actor.of_user(request.user), client)
+            self.log_change(request, client, f"Revoked {count} tokens.")
+            text = _("%(count)d tokens of %(client)s are revoked.") % {"count": count, "client": client}
+            self.message_user(request, text, messages.SUCCESS)
+            return self.back(request, client)
+        rows, more = listed(client.tokens.filter(revoked_at=None))
+        context = {
+            "title": _("Revoke all tokens of %s") % client,
+            "original": client,
+            "question": _("These tokens stop working at once and for good, and their open sockets are closed."),
+            "nothing": _("This client has no token that is not revoked."),
+            "rows": rows,
+            "more": more,
+            "submit": _("Revoke all its tokens"),
+            "back": self.back(request, client).url,
+        }
+        return self.page(request, "confirm.html", context)
+
+    def add_row(self, actor: Actor, values: dict[str, Any]) -> Client:
+        """Add a client."""
+        return changes.add_client(actor, **values)
+
+    def set_row(self, actor: Actor, row: Client, values: dict[str, Any]) -> Client:
+        """Change a client."""
+        return changes.set_client(actor, row, **values)
+
+    def remove_row(self, actor: Actor, row: Client) -> None:
+        """Delete a client that owns nothing."""
+        changes.delete_client(actor, row)
+
+    def _switch(self, request: HttpRequest, queryset: models.QuerySet[Any], *, active: bool) -> None:
+        clients = list(queryset)
+        for client in clients:
+            changes.set_client(Actor.of_user(request.user), client, active=active)
+            self.log_change(request, client, "Enabled." if active else "Disabled.")
+        text = _("%d clients are enabled.") if active else _("%d clients are disabled.")
+        self.message_user(request, text % len(clients), messages.SUCCESS)
+
+    def _link(self, client: Client, model: str, count: int) -> SafeString:
+        url = reverse(f"{self.admin_site.name}:mcp_guard_{model}_changelist")
+        return format_html('<a href="{}?client__id__exact={}">{}</a>', url, client.pk, count)
+
+
+def _count(owned: models.QuerySet[Any]) -> Coalesce:
+    """Return how many of these rows each client owns, as one subquery: joins would multiply the counts."""
+    of_client = owned.filter(client=models.OuterRef("pk")).order_by().values("client")
+    counted = models.Subquery(of_client.annotate(n=models.Count("pk")).values("n"))
+    return Coalesce(counted, 0, output_field=models.IntegerField())

@@ -1,0 +1,113 @@
+"""How values of policy are shown: escaped, in their own direction, and with a word beside each colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from mcp_guard import conf
+from mcp_guard.admin.states import LABELS, WORKING, State
+from mcp_guard.policy.origin import OriginError, canonical
+
+NOTHING: Final = "–"
+
+
+def warning(text: object) -> SafeString:
+    """Return a text marked as something to look at."""
+    sign = format_html('<span aria-hidden="true">⚠ </span>')
+    return format_html('<span class="mcp-guard-warning">{}{}</span>', sign, text)
+
+
+def code(text: object) -> SafeString:
+    """Return a text as it stands, able to wrap, without turning the direction of what follows."""
+    return format_html('<bdi class="mcp-guard-code">{}</bdi>', text)
+
+
+def endpoints(stored: object) -> SafeString:
+    """Return the endpoints of a row, marking none, undeclared ones and what is no list."""
+    if not isinstance(stored, list):
+        return warning(_("not a list of names: opens nothing"))
+    if not stored:
+        return warning(_("opens nothing"))
+    declared = conf.parse().endpoints
+    return _joined(
+        code(name) if name in declared else warning(_("%(name)s (not declared)") % {"name": name})
+        for name in map(str, stored)
+    )
+
+
+def grants(stored: object) -> SafeString:
+    """Return the grants of a scope, marking none and what is no list."""
+    if not isinstance(stored, list):
+        return warning(_("not a list of grants: opens nothing"))
+    if not stored:
+        return warning(_("opens nothing"))
+    return _joined(map(code, stored))
+
+
+def scopes(found: Iterable[object]) -> SafeString:
+    """Return the names of scopes, marking none."""
+    names = [code(scope) for scope in found]
+    return _joined(names) if names else warning(_("opens nothing"))
+
+
+def state(found: State) -> SafeString:
+    """Return the state of a row: a word, and a class for its colour."""
+    working = "on" if found in WORKING else "off"
+    return format_html(
+        '<span class="mcp-guard-state mcp-guard-{}" data-state="{}">{}</span>',
+        working, found.value, LABELS[found],
+    )  # fmt: skip
+
+
+def origin(text: str) -> SafeString:
+    """Return an origin; below an internationalized one how people read it, below a broken one why."""
+    note = _origin_note(text)
+    return format_html('<span class="mcp-guard-origin">{}{}</span>', code(text), note)
+
+
+def _origin_note(text: str) -> SafeString:
+    try:
+        known = canonical(text)
+    except OriginError as error:
+        return _note(warning(error))
+    if known != text:
+        return _note(warning(_("not as browsers send it (%(known)s): never matches") % {"known": known}))
+    unicode_form = readable(text)
+    if unicode_form is None:
+        return format_html("")
+    return _note(format_html("{} {}", _("in Unicode:"), code(unicode_form)))
+
+
+def _note(text: SafeString) -> SafeString:
+    return format_html('<span class="mcp-guard-note">{}</span>', text)
+
+
+def readable(text: str) -> str | None:
+    """Return the Unicode form of a canonical origin; None when it has none that leads back to it."""
+    scheme, separator, authority = text.partition("://")
+    labels = authority.split(".")
+    if not any(label.startswith("xn--") for label in labels):
+        return None
+    try:
+        form = scheme + separator + ".".join(map(_unicode_label, labels))
+        return form if form.isprintable() and canonical(form) == text else None
+    except (UnicodeError, OriginError):
+        return None
+
+
+def _unicode_label(label: str) -> str:
+    """Return one label in Unicode; the last one may have a port behind it."""
+    name, colon, port = label.partition(":")
+    decoded = name.encode("ascii").decode("idna") if name.startswith("xn--") else name
+    return decoded + colon + port
+
+
+def _joined(parts: Iterable[SafeString]) -> SafeString:
+    return format_html(
+        '<span class="mcp-guard-names">{}</span>', format_html_join(" ", "{}", ((part,) for part in parts))
+    )
