@@ -103,11 +103,26 @@ class Run:
         together = [self.pool.submit(self._one, player, case) for case in cases if case.id not in special]
         for done in together:
             done.result()
-        for case in alone + admin:
+        for case in alone:
             self._one(player, case)
-        written = [case for case in admin if case.given["admin_form"] == ADD_ORIGIN]
-        if written and player.site.admin:
-            self._check_stored(player, written)
+        self._forms(player, admin)
+
+    def _forms(self, player: Player, cases: list[Case]) -> None:
+        """Play the cases that fill in forms; what one of them stores must not be in the way of another."""
+        rest = []
+        for case in cases:
+            self._one(player, case)
+            if case.given["admin_form"] != ADD_ORIGIN or not player.site.admin:
+                continue
+            if "canonical" not in case.given:
+                rest.append(case)
+                continue
+            self._check_stored(player, [case])
+            answer = self.results[case.id].answer
+            if answer is not None and answer.status == 302:
+                player.site.act("remove_origin", case.given["canonical"])
+        if rest:
+            self._check_stored(player, rest)
 
     def _one(self, player: Player, case: Case) -> None:
         try:

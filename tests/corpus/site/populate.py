@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import Permission, User
@@ -119,11 +120,12 @@ def _session_key(user: User) -> str:
 
 
 def _admin_entry(client: Client, good: Token, staff: str, limited: str) -> dict[str, Any]:
+    revoke = {"action": "revoke_selected", "_selected_action": good.pk, "confirmed": "yes"}
     return {
         "url": reverse("admin:mcp_guard_allowedorigin_add"),
         "fields": {"client": client.pk, "endpoints": ENDPOINT},
         "cookie": f"sessionid={staff}",
         "cookie_limited": f"sessionid={limited}",
         "token_add_url": reverse("admin:mcp_guard_token_add"),
-        "token_revoke_url": reverse("admin:mcp_guard_token_revoke", args=[good.pk]),
+        "token_revoke_url": f"{reverse('admin:mcp_guard_token_changelist')}?{urlencode(revoke)}",
     }
