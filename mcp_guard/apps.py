@@ -15,4 +15,7 @@ class McpGuardConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect what listens to Django; nothing is read from the database here."""
-        from mcp_guard import checks, conf  # noqa: F401, PLC0415 (both need the app registry)
+        from mcp_guard import checks, signals  # noqa: PLC0415 (both need the app registry)
+
+        checks.register()
+        signals.connect()

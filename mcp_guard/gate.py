@@ -73,7 +73,9 @@ def judge(endpoint: Endpoint, head: RequestHead, presented: Presented | None = N
     return _judge(endpoint, head, presented)
 
 
-def settle(endpoint: Endpoint, head: RequestHead, judged: Judged, presented: Presented | None = None) -> Settled:
+def settle(
+    endpoint: Endpoint, head: RequestHead, judged: Judged, presented: Presented | None = None
+) -> Settled:
     """Return the final decision, reading what it waits for; each wait is bounded."""
     if isinstance(judged, AwaitsPolicy):
         holder.refresh()
@@ -114,9 +116,18 @@ def explain(endpoint: Endpoint, head: RequestHead, snapshot: Snapshot, now: floa
     return rules.decide(RequestFacts(endpoint.name, head, credential, now, 0.0), snapshot)
 
 
-def answer(endpoint: Endpoint, head: RequestHead, refused: Refused) -> reply.Reply:
-    """Return the HTTP answer to a refusal, after noting it under a fresh correlation id."""
-    return reply.refusal(refused, endpoint, note(endpoint, head, refused.reason))
+def answer(
+    endpoint: Endpoint, head: RequestHead, settled: PreflightGranted | Refused | AwaitsMessage
+) -> reply.Reply:
+    """Return the HTTP answer to everything that is not let in; a refusal is noted under a fresh id."""
+    match settled:
+        case PreflightGranted():
+            return reply.preflight(settled)
+        case AwaitsMessage():  # a request has no first message to wait for
+            settled = Refused(Reason.CREDENTIAL_MISSING)
+        case Refused():
+            pass
+    return reply.refusal(settled, endpoint, note(endpoint, head, settled.reason))
 
 
 def note(endpoint: Endpoint, head: RequestHead, reason: Reason) -> str:

@@ -79,10 +79,11 @@ def is_credential(name: bytes, endpoint: Endpoint) -> bool:
 
 
 def user_of(principal: Principal) -> Any:
-    """Return the Django user a principal acts for, fetched when it is first looked at; or an anonymous one."""
+    """Return the Django user a principal acts for, fetched when first looked at, or an anonymous one."""
     if principal.user_id is None:
         return AnonymousUser()
-    return SimpleLazyObject(lambda: _fetch(principal.user_id))
+    user_id = principal.user_id
+    return SimpleLazyObject(lambda: _fetch(user_id))
 
 
 async def auser_of(principal: Principal) -> Any:
@@ -93,6 +94,6 @@ async def auser_of(principal: Principal) -> Any:
     return AnonymousUser() if user is None else user
 
 
-def _fetch(user_id: int | None) -> Any:
+def _fetch(user_id: int) -> Any:
     user = get_user_model()._default_manager.filter(pk=user_id).first()
     return AnonymousUser() if user is None else user

@@ -7,14 +7,13 @@ from typing import Any, Final
 
 from mcp_guard.policy import reply
 from mcp_guard.policy.decision import Admitted, CorsGrant, Reason, Refused
+from mcp_guard.policy.stamp import stamped_headers
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
-_FAILED: Final = (
-    b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32603, "message": "Internal error"}}'
-)
+_FAILED: Final = b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32603, "message": "Internal error"}}'
 
 
 class Disconnected(Exception):
@@ -75,7 +74,7 @@ class StampedSend:
         """Send an event of the inner application."""
         if event["type"] == "http.response.start":
             self.started = True
-            event = {**event, "headers": reply.stamp(event.get("headers", ()), self._admitted)}
+            event = {**event, "headers": stamped_headers(event.get("headers", ()), self._admitted)}
         await self._send(event)
 
     async def fail(self) -> None:

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcp_guard import conf, gate, mounts, wire
+from mcp_guard import conf, gate, wire
 from mcp_guard.asgi.exchange import Receive, Send, StampedSend, send_reply
-from mcp_guard.http.locate import endpoint_of_path
+from mcp_guard.http.locate import locate
 from mcp_guard.passage import KEY, Passage
-from mcp_guard.policy import reply
-from mcp_guard.policy.decision import Admitted, AwaitsMessage, PreflightGranted, Reason, Refused
+from mcp_guard.policy.decision import Admitted
 from mcp_guard.policy.endpoint import Endpoint
 
 
 def front_door(app: Any) -> FrontDoor:
     """Return the application with the front door before it; it has to be the outermost one."""
-    door = FrontDoor(app)
-    mounts.declare_front_door(door)
-    return door
+    return FrontDoor(app)
 
 
 class FrontDoor:
@@ -36,27 +33,21 @@ class FrontDoor:
             await self.app(scope, receive, send)
             return
         scope[wire.OUTER_ROOT_PATH] = scope.get("root_path", "")
-        name = endpoint_of_path(_path_info(scope)) if scope["type"] == "http" else None
-        if name is None:
+        location = locate(_path_info(scope)) if scope["type"] == "http" else None
+        if location is None:
             await self.app(scope, receive, send)
             return
-        await self._serve(conf.endpoint(name), scope, receive, send)
+        await self._serve(conf.endpoint(location.endpoint), scope, receive, send)
 
     async def _serve(self, endpoint: Endpoint, scope: wire.Scope, receive: Receive, send: Send) -> None:
         head = wire.from_scope(scope, endpoint)
         judged = gate.judge(endpoint, head)
         settled = judged if isinstance(judged, Admitted) else await gate.asettle(endpoint, head, judged)
-        match settled:
-            case Admitted():
-                scope[KEY] = Passage(endpoint.name, head, settled)
-                await self.app(scope, receive, StampedSend(send, settled))
-            case PreflightGranted():
-                await send_reply(send, reply.preflight(settled))
-            case Refused():
-                await send_reply(send, gate.answer(endpoint, head, settled))
-            case AwaitsMessage():  # only a handshake gets this
-                refused = Refused(Reason.CREDENTIAL_MISSING)
-                await send_reply(send, gate.answer(endpoint, head, refused))
+        if not isinstance(settled, Admitted):
+            await send_reply(send, gate.answer(endpoint, head, settled))
+            return
+        scope[KEY] = Passage(endpoint.name, head, settled)
+        await self.app(scope, receive, StampedSend(send, settled))
 
 
 def _path_info(scope: wire.Scope) -> str:

@@ -10,10 +10,8 @@ from mcp_guard.asgi.exchange import Disconnected, Receive, Send, StampedSend, re
 from mcp_guard.asgi.websocket import GuardedSocket
 from mcp_guard.mcp.permit import Registered, permit_body
 from mcp_guard.passage import Passage, inner_scope, of_scope
-from mcp_guard.policy import reply
-from mcp_guard.policy.decision import Admitted, AwaitsMessage, PreflightGranted, Reason, Refused
+from mcp_guard.policy.decision import Admitted, Refused
 from mcp_guard.policy.endpoint import Endpoint
-from mcp_guard.policy.facts import RequestHead
 
 
 def guard(app: Any, endpoint: str, *, registered: Registered | None = None) -> Guard:
@@ -52,46 +50,39 @@ class Guard:
 
     async def _serve(self, endpoint: Endpoint, scope: wire.Scope, receive: Receive, send: Send) -> None:
         passage = of_scope(scope, endpoint)
-        if passage is not None:
-            await self._enter(endpoint, scope, passage.head, passage.admitted, receive, send)
-            return
-        head = wire.from_scope(scope, endpoint)
-        judged = gate.judge(endpoint, head)
-        settled = judged if isinstance(judged, Admitted) else await gate.asettle(endpoint, head, judged)
-        match settled:
-            case Admitted():
-                await self._enter(endpoint, scope, head, settled, receive, send)
-            case PreflightGranted():
-                await send_reply(send, reply.preflight(settled))
-            case Refused():
+        if passage is None:
+            head = wire.from_scope(scope, endpoint)
+            judged = gate.judge(endpoint, head)
+            settled = judged if isinstance(judged, Admitted) else await gate.asettle(endpoint, head, judged)
+            if not isinstance(settled, Admitted):
                 await send_reply(send, gate.answer(endpoint, head, settled))
-            case AwaitsMessage():  # only a handshake gets this
-                refused = Refused(Reason.CREDENTIAL_MISSING)
-                await send_reply(send, gate.answer(endpoint, head, refused))
-
-    async def _enter(
-        self,
-        endpoint: Endpoint,
-        scope: wire.Scope,
-        head: RequestHead,
-        admitted: Admitted,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        if head.method == "POST":
-            try:
-                body = await read_body(receive, endpoint.limits.body_bytes, admitted.cors)
-            except Disconnected:
                 return
-            judged = body if isinstance(body, Refused) else permit_body(admitted, body, self.registered)
-            if isinstance(judged, Refused):
-                await send_reply(send, gate.answer(endpoint, head, judged))
+            passage = Passage(endpoint.name, head, settled)
+        if passage.head.method == "POST":
+            body = await self._judge_body(endpoint, passage, receive, send)
+            if body is None:
                 return
             receive = replay(body, receive)
-        stamped = StampedSend(send, admitted)
-        inner = inner_scope(scope, endpoint, Passage(endpoint.name, head, admitted))
+        stamped = StampedSend(send, passage.admitted)
         try:
-            await self.app(inner, receive, stamped)
+            await self.app(inner_scope(scope, endpoint, passage), receive, stamped)
         except Exception:
             await stamped.fail()
             raise
+
+    async def _judge_body(
+        self, endpoint: Endpoint, passage: Passage, receive: Receive, send: Send
+    ) -> bytes | None:
+        """Return the body of a request that may go on, None for one that was answered or went away."""
+        admitted = passage.admitted
+        try:
+            body = await read_body(receive, endpoint.limits.body_bytes, admitted.cors)
+        except Disconnected:
+            return None
+        if not isinstance(body, Refused):
+            permitted = permit_body(admitted, body, self.registered)
+            if isinstance(permitted, Admitted):
+                return body
+            body = permitted
+        await send_reply(send, gate.answer(endpoint, passage.head, body))
+        return None

@@ -1,8 +1,7 @@
 """A WebSocket behind the gate: handshake, every message and every push are judged.
 
-A socket is admitted by its handshake or by its first message, and keeps what it was admitted with. While
-neither the snapshot nor a deadline has moved, that judgement stands; afterwards the next message, the next
-push or the change itself judges again. Nothing that was sent behind a close reaches the application.
+Nothing that a client sent behind a close reaches the application, and nothing that the application sends
+reaches a client that may not have it any more.
 """
 
 from __future__ import annotations
@@ -10,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 from mcp_guard import gate, wire
+from mcp_guard.asgi.admission import Admission
 from mcp_guard.asgi.exchange import Event, Receive, Send
 from mcp_guard.live.connections import connections
 from mcp_guard.live.holder import holder
@@ -20,17 +20,16 @@ from mcp_guard.mcp import jsonrpc
 from mcp_guard.mcp.permit import Registered, permit_message
 from mcp_guard.passage import Passage, inner_scope
 from mcp_guard.policy import reply
-from mcp_guard.policy.credential import NO_CREDENTIAL, Presented
-from mcp_guard.policy.decision import Admitted, AwaitsMessage, Principal, Reason, Refused
-from mcp_guard.policy.endpoint import Carrier, Endpoint
-from mcp_guard.policy.facts import Exchange
-from mcp_guard.policy.snapshot import Snapshot
+from mcp_guard.policy.decision import Admitted, Principal, Reason, Refused
+from mcp_guard.policy.endpoint import Endpoint
 
-SUBPROTOCOL = "mcp"
+SUBPROTOCOL: Final = "mcp"
 """The subprotocol that is selected when it is offered."""
 
-GOING_AWAY = 1000
-"""Close code of a socket whose application has ended."""
+NORMAL_CLOSURE: Final = 1000
+"""Close code of a socket whose application has ended (RFC 6455 section 7.4.1)."""
+
+_LONGEST_TIMER: Final = 86400.0
 
 
 class GuardedSocket:
@@ -47,35 +46,32 @@ class GuardedSocket:
     ) -> None:
         self.scope = scope
         self.endpoint = endpoint
+        self.is_accepted = False
+        self.is_closed = False
         self._receive = receive
         self._send = send
         self._registered = registered
-        self._handshake = wire.from_scope(scope, endpoint)
-        self._head = self._handshake._replace(exchange=Exchange.MESSAGE)
-        self._presented: Presented = NO_CREDENTIAL
-        self._admitted: Admitted | None = None
-        self._snapshot: Snapshot | None = None
+        self._admission = Admission(endpoint, wire.from_scope(scope, endpoint))
         self._reader: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.is_accepted = False
-        self.is_closed = False
 
     @property
     def admitted(self) -> Admitted | None:
         """The decision the socket lives by; None until a message has authenticated it."""
-        return self._admitted
+        return self._admission.admitted
 
     @property
     def principal(self) -> Principal:
         """Who the socket acts for; the anonymous principal until a message has authenticated it."""
-        return Principal() if self._admitted is None else self._admitted.principal
+        return Principal() if self.admitted is None else self.admitted.principal
 
     @property
     def inner_scope(self) -> dict[str, Any]:
         """The scope that the guarded application gets: without credentials, with the principal."""
-        admitted = self._admitted or Admitted(Principal())
-        return inner_scope(self.scope, self.endpoint, Passage(self.endpoint.name, self._handshake, admitted))
+        admitted = self.admitted or Admitted(Principal())
+        passage = Passage(self.endpoint.name, self._admission.handshake, admitted)
+        return inner_scope(self.scope, self.endpoint, passage)
 
     async def open(self) -> bool:
         """Judge the handshake and accept the socket; return False when it was refused and is closed."""
@@ -89,31 +85,24 @@ class GuardedSocket:
         event = await self._receive()
         if event["type"] != "websocket.connect":
             return False
-        self._presented = gate.present(self._handshake, self.endpoint)
-        snapshot = holder.snapshot
-        judged = gate.judge(self.endpoint, self._handshake, self._presented)
-        settled = await gate.asettle(self.endpoint, self._handshake, judged, self._presented)
-        if isinstance(settled, Refused):
-            gate.note(self.endpoint, self._handshake, settled.reason)
-            self.is_closed = True
-            await self._send({"type": "websocket.close", "code": reply.close_code(settled.reason)})
-            return False
-        if isinstance(settled, Admitted):
-            self._admit(settled, self._presented, snapshot)
-        return True
+        refused = await self._admission.judge_handshake()
+        if refused is None:
+            return True
+        gate.note(self.endpoint, self._admission.handshake, refused.reason)
+        self.is_closed = True
+        await self._send({"type": "websocket.close", "code": reply.close_code(refused.reason)})
+        return False
 
     async def accept(self) -> None:
         """Accept the handshake, selecting the subprotocol if it was offered."""
-        offered = self._handshake.headers.get(b"sec-websocket-protocol")
+        offered = self._admission.handshake.headers.get(b"sec-websocket-protocol")
         self.is_accepted = True
         connections.add(self)
+        self._watch_deadline()
         await self._send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
 
-    def __aiter__(self) -> AsyncIterator[jsonrpc.Message]:
-        """Return the iterator over the messages."""
-        return self._messages()
-
-    async def _messages(self) -> AsyncIterator[jsonrpc.Message]:
+    async def __aiter__(self) -> AsyncIterator[jsonrpc.Message]:
+        """Yield the messages until the socket is closed."""
         while (message := await self.receive()) is not None:
             yield message
 
@@ -126,23 +115,24 @@ class GuardedSocket:
             event = await self._next_event()
             if event is None:
                 return None
-            message = self._parse(event)
-            if isinstance(message, jsonrpc.Message):
-                message = await self._judge(message)
-            if isinstance(message, jsonrpc.Message):
-                return message
-            if isinstance(message, Refused):
-                await self.refuse(message.reason)
+            parsed = self._parse(event)
+            judged = parsed if isinstance(parsed, Refused) else await self._judge(parsed)
+            if isinstance(judged, Refused):
+                await self.refuse(judged.reason)
+            if self._has_ended():
                 return None
+            if isinstance(judged, jsonrpc.Message):
+                return judged
 
     async def send_text(self, text: str) -> bool:
-        """Push a text to the client; return False when the socket is closed, or is closed by judging this."""
+        """Push a text; return False when the socket is closed, or is closed by judging this push."""
         if self.is_closed:
             return False
-        if not self._stands():
-            refused = await self._judge_again()
-            if refused is not None:
-                await self.refuse(refused.reason)
+        if not self._admission.stands:
+            judged = await self._admission.judge_again()
+            if isinstance(judged, Refused):
+                await self.refuse(judged.reason)
+            if self._has_ended():
                 return False
         await self._send({"type": "websocket.send", "text": text})
         return True
@@ -150,10 +140,10 @@ class GuardedSocket:
     async def refuse(self, reason: Reason) -> None:
         """Close the socket because of a refusal, noting it."""
         if not self.is_closed:
-            gate.note(self.endpoint, self._head, reason)
+            gate.note(self.endpoint, self._admission.head, reason)
             await self.close(reply.close_code(reason))
 
-    async def close(self, code: int = GOING_AWAY) -> None:
+    async def close(self, code: int = NORMAL_CLOSURE) -> None:
         """Close the socket; what arrives from now on is dropped."""
         if self.is_closed:
             return
@@ -165,22 +155,27 @@ class GuardedSocket:
                 self._reader.cancel()
 
     def recheck(self) -> None:
-        """Judge the socket again, as a change of policy or a deadline asks for."""
-        if self.is_closed or self._admitted is None or self._stands():
+        """Judge the socket again, as a change of policy or a deadline asks for.
+
+        One that awaits its first message is left alone: that message is judged anyway.
+        """
+        if self.is_closed or self.admitted is None or self._admission.stands:
             return
         task = asyncio.get_running_loop().create_task(self._recheck())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _recheck(self) -> None:
-        refused = await self._judge_again()
-        if refused is not None:
-            await self.refuse(refused.reason)
+        judged = await self._admission.judge_again()
+        if isinstance(judged, Refused):
+            await self.refuse(judged.reason)
+        else:
+            self._watch_deadline()
 
     async def _next_event(self) -> Event | None:
-        if self.is_closed:
+        if self._has_ended():
             return None
-        wait = self.endpoint.limits.first_message_seconds if self._admitted is None else None
+        wait = self.endpoint.limits.first_message_seconds if self.admitted is None else None
         self._reader = asyncio.current_task()
         try:
             async with asyncio.timeout(wait):
@@ -189,21 +184,21 @@ class GuardedSocket:
             await self.refuse(Reason.AUTHENTICATION_TIMEOUT)
             return None
         except asyncio.CancelledError:
-            if not self.is_closed:
+            task = asyncio.current_task()
+            if not self._has_ended() or task is None:
                 raise
-            self._uncancel()
+            task.uncancel()
             return None
         finally:
             self._reader = None
         if event["type"] != "websocket.receive":
             self._forget()
             return None
-        return None if self.is_closed else event
+        return None if self._has_ended() else event
 
-    def _uncancel(self) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
+    def _has_ended(self) -> bool:
+        """Whether the socket was closed meanwhile, by another task perhaps."""
+        return self.is_closed
 
     def _parse(self, event: Event) -> jsonrpc.Message | Refused:
         text = event.get("text")
@@ -217,69 +212,35 @@ class GuardedSocket:
 
     async def _judge(self, message: jsonrpc.Message) -> jsonrpc.Message | Refused | None:
         """Return the message, the refusal that ends the socket, or None for one that was answered here."""
-        refused = await self._authenticate(message.bearer)
-        if refused is not None:
-            return refused
-        assert self._admitted is not None
-        permitted = permit_message(self._admitted, message, self._registered)
+        before = self.admitted
+        admitted = await self._admission.judge_message(message.bearer)
+        if isinstance(admitted, Refused):
+            return admitted
+        if admitted is not before:
+            self._watch_deadline()
+        permitted = permit_message(admitted, message, self._registered)
         if isinstance(permitted, Admitted):
             return message
-        correlation_id = gate.note(self.endpoint, self._head, permitted.reason)
+        correlation_id = gate.note(self.endpoint, self._admission.head, permitted.reason)
         if message.kind is jsonrpc.Kind.REQUEST:
             await self.send_text(_error(message.id, permitted, correlation_id))
         return None
 
-    async def _authenticate(self, bearer: jsonrpc.Bearer) -> Refused | None:
-        match bearer:
-            case jsonrpc.BearerText(text) if self._takes_message_tokens:
-                return await self._admit_by(gate.present_text(text))
-            case jsonrpc.NoBearer():
-                pass
-            case _:
-                return Refused(Reason.CREDENTIAL_MALFORMED)
-        if self.endpoint.token_every_message and not self.endpoint.ignores_credentials:
-            return Refused(Reason.CREDENTIAL_MISSING)
-        if self._admitted is None:
-            return await self._admit_by(NO_CREDENTIAL)
-        return None if self._stands() else await self._judge_again()
-
-    @property
-    def _takes_message_tokens(self) -> bool:
-        return Carrier.MESSAGE in self.endpoint.ws_credentials and not self.endpoint.ignores_credentials
-
-    async def _admit_by(self, presented: Presented) -> Refused | None:
-        """Admit the socket by a credential; a socket acts for one principal as long as it lives."""
-        if presented == self._presented and self._admitted is not None and self._stands():
-            return None
-        snapshot = holder.snapshot
-        judged = gate.judge(self.endpoint, self._head, presented)
-        settled = await gate.asettle(self.endpoint, self._head, judged, presented)
-        if not isinstance(settled, Admitted):
-            return settled if isinstance(settled, Refused) else Refused(Reason.CREDENTIAL_MISSING)
-        if self._admitted is not None and settled.principal.identity != self._admitted.principal.identity:
-            return Refused(Reason.PRINCIPAL_CHANGED)
-        self._admit(settled, presented, snapshot)
-        return None
-
-    async def _judge_again(self) -> Refused | None:
-        return await self._admit_by(self._presented)
-
-    def _stands(self) -> bool:
-        """Whether the last judgement still holds: same snapshot, deadline not reached."""
-        admitted = self._admitted
-        if admitted is None or self._snapshot is not holder.snapshot or holder.is_behind:
-            return False
-        return not admitted.until or holder.now() < admitted.until
-
-    def _admit(self, admitted: Admitted, presented: Presented, snapshot: Snapshot) -> None:
-        """Live by a decision; the snapshot was taken before judging, so a swap meanwhile is not missed."""
-        self._admitted, self._presented, self._snapshot = admitted, presented, snapshot
+    def _watch_deadline(self) -> None:
+        """Have the socket judged again when what it was admitted by expires."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if admitted.until:
-            seconds = min(max(0.0, admitted.until - holder.now()) + 0.01, 86400.0)
-            self._timer = asyncio.get_running_loop().call_later(seconds, self.recheck)
+        if self.admitted is not None and self.admitted.until and not self.is_closed:
+            seconds = min(max(0.0, self.admitted.until - holder.now()) + 0.01, _LONGEST_TIMER)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._deadline)
+
+    def _deadline(self) -> None:
+        self._timer = None
+        if self._admission.stands:
+            self._watch_deadline()
+        else:
+            self.recheck()
 
     def _forget(self) -> None:
         self.is_closed = True

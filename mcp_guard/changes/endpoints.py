@@ -42,6 +42,7 @@ def enforce(actor: Actor, name: str) -> EndpointState:
 
 
 def _set(actor: Actor, tag: str, name: str, until: datetime | None) -> EndpointState:
+    state: EndpointState
     with change(actor, tag) as recorded:
         state, _ = EndpointState.objects.select_for_update().get_or_create(name=name)
         recorded.before = fields(state, "report_only_until")

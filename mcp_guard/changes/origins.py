@@ -88,6 +88,5 @@ def _write(row: AllowedOrigin) -> None:
 
 def _is_new(row: AllowedOrigin) -> bool:
     """Whether the expiry was typed now; one that has passed meanwhile must not block other edits."""
-    if row.pk is None:
-        return True
-    return bool(AllowedOrigin.objects.exclude(expires_at=row.expires_at).filter(pk=row.pk).exists())
+    stored = AllowedOrigin.objects.filter(pk=row.pk).values_list("expires_at", flat=True).first()
+    return stored != row.expires_at

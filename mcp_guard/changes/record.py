@@ -109,7 +109,7 @@ def check(row: models.Model, **errors: list[str]) -> None:
     """
     found: dict[str, list[Any]] = {name: list(texts) for name, texts in errors.items() if texts}
     try:
-        row.full_clean(exclude=[name for name in found])
+        row.full_clean(exclude=list(found))
     except ValidationError as error:
         for name, texts in error.error_dict.items():
             found.setdefault(name, []).extend(texts)

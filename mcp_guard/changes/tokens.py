@@ -178,7 +178,7 @@ def _not_before_errors(token: Token) -> list[str]:
     return []
 
 
-def clear_user(user: models.Model) -> None:
-    """Delete the tokens of a user who is about to be deleted, each through ``delete_token``."""
+def delete_user_tokens(user: models.Model) -> None:
+    """Delete the tokens of a user who is about to be deleted, each as a change of its own."""
     for token in Token.objects.filter(user_id=user.pk):
         delete_token(Actor("deletion of the user"), token)

@@ -55,7 +55,7 @@ def guarded_include(arg: Any, endpoint: str, namespace: str | None = None) -> tu
     return [*patterns, re_path("", guarded(endpoint)(not_found))], app_name, found_namespace
 
 
-def not_found(request: HttpRequest, **_: Any) -> HttpResponse:
+def not_found(_request: HttpRequest, **_: Any) -> HttpResponse:
     """Answer a guarded path that no view takes."""
     return HttpResponseNotFound()
 

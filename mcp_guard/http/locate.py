@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.urls import Resolver404, resolve
@@ -15,25 +15,29 @@ CACHED_PATHS: Final = 2048
 """How many paths are remembered; a stranger cannot make it more."""
 
 
-def endpoint_of_path(path: str, urlconf: Any = None) -> str | None:
-    """Return the name of the endpoint whose view a path is dispatched to, None for an unguarded one.
+class Location(NamedTuple):
+    """The endpoint of a path, and whether the path lacks the slash that its view's route ends with."""
 
-    A path that is guarded once a slash is appended counts as guarded: Django would redirect it, and a
-    redirect is an answer too.
+    endpoint: str
+    lacks_slash: bool
+
+
+def locate(path: str, urlconf: Any = None) -> Location | None:
+    """Return where a path is dispatched to, None when no guarded view takes it.
+
+    A path that is guarded once a slash is appended counts too: Django would redirect it, and a redirect
+    is an answer. ``urlconf`` is None for the project's own.
     """
-    return _endpoint_of_path(path, urlconf or settings.ROOT_URLCONF)
+    return _locate(path, urlconf or settings.ROOT_URLCONF)
 
 
 @lru_cache(maxsize=CACHED_PATHS)
-def _endpoint_of_path(path: str, urlconf: Any) -> str | None:
-    endpoint = _endpoint_of_view(path, urlconf)
-    if endpoint is None and not path.endswith("/"):
-        return _endpoint_of_view(path + "/", urlconf)
-    return endpoint
-
-
-def _endpoint_of_view(path: str, urlconf: Any) -> str | None:
+def _locate(path: str, urlconf: Any) -> Location | None:
     try:
-        return getattr(resolve(path, urlconf).func, MARK, None)
+        endpoint = getattr(resolve(path, urlconf).func, MARK, None)
     except Resolver404:
-        return None
+        if path.endswith("/"):
+            return None
+        found = _locate(path + "/", urlconf)
+        return None if found is None else Location(found.endpoint, lacks_slash=True)
+    return None if endpoint is None else Location(endpoint, lacks_slash=False)

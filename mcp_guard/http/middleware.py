@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import UnreadablePostError
 
 from mcp_guard import conf, gate, wire
-from mcp_guard.http.locate import endpoint_of_path
+from mcp_guard.http.locate import locate
 from mcp_guard.http.response import of_reply, stamp
 from mcp_guard.mcp.permit import permit_body
 from mcp_guard.passage import (
@@ -27,9 +27,8 @@ from mcp_guard.passage import (
     user_of,
     without_credentials,
 )
-from mcp_guard.policy import reply
 from mcp_guard.policy.credential import without_cookies
-from mcp_guard.policy.decision import Admitted, AwaitsMessage, PreflightGranted, Reason, Refused
+from mcp_guard.policy.decision import Admitted, Reason, Refused
 from mcp_guard.policy.endpoint import Endpoint
 from mcp_guard.policy.facts import RequestHead
 
@@ -84,7 +83,7 @@ class GuardMiddleware:
             stamp(response, entered)
         return response
 
-    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+    def process_view(self, request: HttpRequest, *_: Any) -> None:
         """Make the request act for its principal, whatever a cookie said, after authentication ran."""
         passage = getattr(request, KEY, None)
         if isinstance(passage, Passage):
@@ -92,8 +91,8 @@ class GuardMiddleware:
 
 
 def _endpoint_of(request: HttpRequest) -> Endpoint | None:
-    name = endpoint_of_path(request.path_info, getattr(request, "urlconf", None))
-    return None if name is None else conf.endpoint(name)
+    location = locate(request.path_info, getattr(request, "urlconf", None))
+    return None if location is None else conf.endpoint(location.endpoint)
 
 
 def _enter(
@@ -102,17 +101,12 @@ def _enter(
     """Let an admitted request in, without its credentials; return the answer to every other one."""
     if isinstance(settled, Admitted) and head.method == "POST":
         settled = _judge_body(request, endpoint, settled)
-    match settled:
-        case Admitted():
-            _strip(request, endpoint)
-            setattr(request, KEY, Passage(endpoint.name, head, settled))
-            return settled
-        case PreflightGranted():
-            return of_reply(reply.preflight(settled))
-        case Refused():
-            return of_reply(gate.answer(endpoint, head, settled))
-        case AwaitsMessage():  # only a handshake gets this
-            return of_reply(gate.answer(endpoint, head, Refused(Reason.CREDENTIAL_MISSING)))
+    if not isinstance(settled, Admitted):
+        return of_reply(gate.answer(endpoint, head, settled))
+    _strip(request, endpoint)
+    _append_slash(request)
+    setattr(request, KEY, Passage(endpoint.name, head, settled))
+    return settled
 
 
 def _judge_body(request: HttpRequest, endpoint: Endpoint, admitted: Admitted) -> Admitted | Refused:
@@ -141,6 +135,14 @@ def _strip(request: Any, endpoint: Endpoint) -> None:
     scope = getattr(request, "scope", None)
     if scope is not None:
         request.scope = {**scope, "headers": without_credentials(scope["headers"], endpoint)}
+
+
+def _append_slash(request: HttpRequest) -> None:
+    """Dispatch a guarded path that lacks its slash as if it had it: MCP clients follow no redirect."""
+    location = locate(request.path_info, getattr(request, "urlconf", None))
+    if location is not None and location.lacks_slash:
+        request.path_info += "/"
+        request.path += "/"
 
 
 def _header_name(key: str) -> bytes:

@@ -8,6 +8,7 @@ from django.http import HttpResponse, HttpResponseBase
 
 from mcp_guard.policy import reply
 from mcp_guard.policy.decision import Admitted
+from mcp_guard.policy.stamp import stamped_headers
 
 _STAMPED: Final = ("vary", "cache-control")
 
@@ -24,7 +25,7 @@ def of_reply(answer: reply.Reply) -> HttpResponse:
 def stamp(response: HttpResponseBase, admitted: Admitted) -> None:
     """Give a response the headers of the decision: CORS, Vary, privacy."""
     before = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
-    after = reply.stamp(before, admitted)
+    after = stamped_headers(before, admitted)
     for name in [name for name in response.headers if _is_ours(name)]:
         del response.headers[name]
     for raw_name, value in after:

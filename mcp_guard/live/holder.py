@@ -17,9 +17,10 @@ from collections.abc import Callable
 from typing import Final
 
 from channels.db import database_sync_to_async
+from django.core.signals import setting_changed
 from django.db import close_old_connections, connections, router
 
-from mcp_guard.conf import config
+from mcp_guard.conf import CONFIGURING_SETTINGS, config
 from mcp_guard.live import load
 from mcp_guard.models import Revision
 from mcp_guard.policy.snapshot import Snapshot
@@ -71,8 +72,10 @@ class Holder:
 
     @property
     def age(self) -> float:
-        """Seconds since the start of the last read that counts; infinite before it, and while a change of
-        this process is not applied."""
+        """Seconds since the start of the last read that counts.
+
+        Infinite before the first one, and while a change made by this process is not applied.
+        """
         if self._applied < self._changes:
             return float("inf")
         return time.monotonic() - self._read_at
@@ -132,6 +135,11 @@ class Holder:
         """Drop everything that was read, as a new process has nothing."""
         self.stop()
         self._reset()
+
+    def forget_revision(self) -> None:
+        """Load everything at the next look, whatever the revision says."""
+        self._seen = None
+        self.expire()
 
     def _ask(self) -> int:
         """Ask for a read that starts from now on and return its number; the condition is held."""
@@ -220,4 +228,12 @@ def _finish(waiter: asyncio.Future[None]) -> None:
 holder: Final = Holder()
 """The holder of this process."""
 
+
+def _read_settings_again(*, setting: str, **_: object) -> None:
+    """Load anew after the settings of a test changed: the snapshot holds the endpoints they declare."""
+    if setting in CONFIGURING_SETTINGS:
+        holder.forget_revision()
+
+
+setting_changed.connect(_read_settings_again, dispatch_uid="mcp_guard.live")
 os.register_at_fork(after_in_child=holder._reset)  # noqa: SLF001 (a thread does not survive a fork)

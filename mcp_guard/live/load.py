@@ -83,14 +83,13 @@ def _load(alias: str, seen: Look, settings: Config) -> Snapshot:
     grants = _grants(alias, problems)
     listings = _listings(alias, grants, problems)
     states = {
-        state.name: _seconds(state.report_only_until)
-        for state in EndpointState.objects.using(alias).all()
+        state.name: _seconds(state.report_only_until) for state in EndpointState.objects.using(alias).all()
     }
     endpoints = {
         name: EndpointPolicy(
             endpoint,
             listings.get(name, {}),
-            states[name] if name in states else endpoint.report_only_until,
+            states.get(name, endpoint.report_only_until),
             _public(endpoint.public_scopes, grants, f"endpoint {name}", problems),
         )
         for name, endpoint in settings.endpoints.items()
@@ -157,8 +156,8 @@ def _listings(
 
 
 def _parse_origin(row: AllowedOrigin) -> bytes:
-    if not isinstance(row.origin, str) or not is_canonical(row.origin):
-        raise UnparsableRow(f"{str(row.origin)[:80]!r} is not an origin in its canonical form")
+    if not is_canonical(row.origin):
+        raise UnparsableRow(f"{row.origin[:80]!r} is not an origin in its canonical form")
     _names(row.endpoints, "endpoints")
     return row.origin.encode("ascii")
 

@@ -12,7 +12,13 @@ from typing import Any, Final
 
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
+from django.contrib.auth import (
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    get_user_model,
+    load_backend,
+)
 from django.utils.crypto import constant_time_compare
 
 from mcp_guard.policy.credential import DEAD_SESSION, DeadSession, LiveSession
@@ -29,7 +35,7 @@ def read(key: str) -> LiveSession | DeadSession:
     """
     store = import_module(settings.SESSION_ENGINE).SessionStore(session_key=key)
     values: dict[str, Any] = store.load()
-    backend = values.get(BACKEND_SESSION_KEY)
+    backend = values.get(BACKEND_SESSION_KEY, "")
     if backend not in settings.AUTHENTICATION_BACKENDS:
         return DEAD_SESSION
     user = load_backend(backend).get_user(get_user_model()._meta.pk.to_python(values[SESSION_KEY]))

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import mcp_guard.models
+import mcp_guard.models.base
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.SlugField(max_length=80, unique=True, verbose_name='name')),
-                ('grants', models.JSONField(blank=True, default=list, help_text='What it opens; empty opens nothing.', validators=[mcp_guard.models.clean_grants], verbose_name='grants')),
+                ('grants', models.JSONField(blank=True, default=list, help_text='What it opens; empty opens nothing.', validators=[mcp_guard.models.base.clean_grants], verbose_name='grants')),
                 ('description', models.CharField(blank=True, max_length=200, verbose_name='description')),
             ],
             options={
@@ -97,8 +97,8 @@ class Migration(migrations.Migration):
             name='AllowedOrigin',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('origin', models.CharField(help_text="Scheme, host and, unless it is the scheme's own, port: https://app.example.com", max_length=300, unique=True, validators=[mcp_guard.models.clean_origin], verbose_name='origin')),
-                ('endpoints', models.JSONField(blank=True, default=list, help_text='Which endpoints its pages may call; empty is none.', validators=[mcp_guard.models.clean_names], verbose_name='endpoints')),
+                ('origin', models.CharField(help_text="Scheme, host and, unless it is the scheme's own, port: https://app.example.com", max_length=300, unique=True, validators=[mcp_guard.models.base.clean_origin], verbose_name='origin')),
+                ('endpoints', models.JSONField(blank=True, default=list, help_text='Which endpoints its pages may call; empty is none.', validators=[mcp_guard.models.base.clean_names], verbose_name='endpoints')),
                 ('cookies', models.BooleanField(default=False, help_text="Its pages may act with a user's session cookie, where the profile allows it.", verbose_name='cookies')),
                 ('active', models.BooleanField(default=True, verbose_name='active')),
                 ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='expires')),
@@ -135,7 +135,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=80, verbose_name='name')),
                 ('kind', models.CharField(choices=[('browser', 'browser'), ('server', 'server'), ('any', 'any')], default='server', help_text="server: never together with an Origin; browser: only from its client's origins; any: both, which is weaker.", max_length=10, verbose_name='kind')),
-                ('endpoints', models.JSONField(blank=True, default=list, help_text='Which endpoints accept it; empty is none.', validators=[mcp_guard.models.clean_names], verbose_name='endpoints')),
+                ('endpoints', models.JSONField(blank=True, default=list, help_text='Which endpoints accept it; empty is none.', validators=[mcp_guard.models.base.clean_names], verbose_name='endpoints')),
                 ('not_before', models.DateTimeField(blank=True, null=True, verbose_name='not before')),
                 ('expires_at', models.DateTimeField(verbose_name='expires')),
                 ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='revoked')),

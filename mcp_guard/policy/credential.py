@@ -186,7 +186,7 @@ def without_cookies(cookie: bytes, names: frozenset[bytes]) -> bytes:
     kept = [
         pair.strip(b" \t")
         for pair in cookie.split(b";")
-        if pair.partition(b"=")[0].strip(b" \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\"") not in names
+        if pair.partition(b"=")[0].strip(b' \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0"') not in names
     ]
     return b"; ".join(pair for pair in kept if pair)
 

@@ -102,7 +102,7 @@ class PreflightGranted(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """Not let in. ``cors`` lets the page of a listed origin read why; ``operation`` is what lacked a grant."""
+    """Not let in. ``cors`` lets a listed page read why; ``operation`` is what lacked a grant."""
 
     reason: Reason
     cors: CorsGrant | None = None

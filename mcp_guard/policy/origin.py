@@ -116,8 +116,7 @@ def _refuse_words(typed: str) -> None:
         raise OriginError(f"an origin has at most {MAX_LENGTH} characters")
     if typed.lower() == "null":
         raise OriginError(
-            "“null” is what every sandboxed frame and local file sends: it names nobody and is "
-            "never let in"
+            "“null” is what every sandboxed frame and local file sends: it names nobody and is never let in"
         )
     if "*" in typed:
         raise OriginError(

@@ -7,10 +7,9 @@ MCP clients take 400, 404 and 405 for an older server and fall back to another p
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Final, NamedTuple, assert_never
 
-from mcp_guard.policy.decision import Admitted, CorsGrant, PreflightGranted, Reason, Refused
+from mcp_guard.policy.decision import CorsGrant, PreflightGranted, Reason, Refused
 from mcp_guard.policy.endpoint import Endpoint
 
 Header = tuple[bytes, bytes]
@@ -204,51 +203,3 @@ def _grant_headers(cors: CorsGrant) -> list[Header]:
     if cors.credentials:
         headers.append((b"access-control-allow-credentials", b"true"))
     return headers
-
-
-def stamp(headers: Iterable[Header], admitted: Admitted) -> list[Header]:
-    """Return the headers of an inner answer as they leave: one writer of CORS, Vary and privacy.
-
-    Whatever the inner application said of Access-Control is dropped, its own Vary is kept.
-    """
-    kept: list[Header] = []
-    vary: list[bytes] = []
-    cache: list[bytes] = []
-    for name, value in headers:
-        lowered = name.lower()
-        if lowered == b"vary":
-            vary.append(value)
-        elif lowered == b"cache-control":
-            cache.append(value)
-        elif not lowered.startswith(b"access-control-"):
-            kept.append((name, value))
-    kept.append((b"vary", merged_vary(b", ".join(vary))))
-    private = private_cache(b", ".join(cache)) if _is_credentialed(admitted) else b", ".join(cache)
-    if private:
-        kept.append((b"cache-control", private))
-    kept += cors_headers(admitted.cors)
-    return kept
-
-
-def merged_vary(value: bytes) -> bytes:
-    """Return a Vary that names Origin (RFC 9110 section 12.5.5)."""
-    names = [name.strip(b" \t") for name in value.split(b",")]
-    if b"*" in names:
-        return b"*"
-    if b"origin" in (name.lower() for name in names):
-        return value
-    return value + b", Origin" if value else b"Origin"
-
-
-def private_cache(value: bytes) -> bytes:
-    """Return a Cache-Control that no shared cache keeps (RFC 9111 section 5.2.2)."""
-    directives = [part.strip(b" \t") for part in value.split(b",") if part.strip(b" \t")]
-    names = {directive.partition(b"=")[0].lower() for directive in directives}
-    if names & {b"no-store"} or b"private" in (directive.lower() for directive in directives):
-        return value
-    kept = [d for d in directives if d.partition(b"=")[0].lower() not in (b"public", b"s-maxage", b"private")]
-    return b", ".join([*kept, b"private"])
-
-
-def _is_credentialed(admitted: Admitted) -> bool:
-    return admitted.delegated or admitted.principal.client_id is not None

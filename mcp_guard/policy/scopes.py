@@ -93,9 +93,7 @@ def canonical(text: str) -> str:
         raise GrantError("there is an invisible character in it")
     method, colon, name = grant.partition(":")
     if grant == "*" or method == "*":
-        raise GrantError(
-            "“*” would open everything, also what the server gains later; name what is needed"
-        )
+        raise GrantError("“*” would open everything, also what the server gains later; name what is needed")
     if not _METHOD.fullmatch(method):
         raise GrantError(f"“{method[:60]}” is not an MCP method such as tools/call")
     if method in NAMED_BY:

@@ -13,7 +13,7 @@ from mcp_guard.policy.scopes import NO_GRANTS, Grants
 
 @dataclass(frozen=True, slots=True)
 class EndpointPolicy:
-    """One endpoint with the rows about it. ``report_only_until`` is in seconds since the epoch; 0 is never."""
+    """One endpoint with the rows about it. ``report_only_until``: seconds since the epoch, 0 is never."""
 
     endpoint: Endpoint
     allowlist: Allowlist = field(default_factory=dict)

@@ -1,88 +1,17 @@
-"""The rows of policy: clients, origins, scopes, tokens, and the revision that orders their changes.
-
-Every one of them is written through ``mcp_guard.changes`` only.
-"""
+"""The rows of policy: scopes, clients, origins, tokens and what is switched on an endpoint."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from mcp_guard.policy import origin as origins
-from mcp_guard.policy import scopes
+from mcp_guard.models.base import PolicyModel, clean_grants, clean_names, clean_origin
 from mcp_guard.policy.credential import TokenKind
-from mcp_guard.writing import refuse_outside
-
-
-class PolicyQuerySet(models.QuerySet[Any]):
-    """A queryset whose bulk writes are refused outside of ``mcp_guard.changes``."""
-
-    def update(self, **kwargs: Any) -> int:
-        refuse_outside("QuerySet.update()")
-        return super().update(**kwargs)
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        refuse_outside("QuerySet.delete()")
-        return super().delete()
-
-    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
-        refuse_outside("QuerySet.bulk_create()")
-        return super().bulk_create(objs, *args, **kwargs)
-
-    def bulk_update(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> int:
-        refuse_outside("QuerySet.bulk_update()")
-        return super().bulk_update(objs, *args, **kwargs)
-
-
-class PolicyModel(models.Model):
-    """A row whose changes raise the revision."""
-
-    objects: ClassVar[models.Manager[Any]] = PolicyQuerySet.as_manager()
-
-    class Meta:
-        abstract = True
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        refuse_outside(f"{type(self).__name__}.save()")
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        refuse_outside(f"{type(self).__name__}.delete()")
-        return super().delete(*args, **kwargs)
-
-
-def clean_origin(text: str) -> None:
-    """Refuse what is not one origin, saying why."""
-    try:
-        origins.canonical(text)
-    except origins.OriginError as error:
-        raise ValidationError(str(error)) from None
-
-
-def clean_names(value: object) -> None:
-    """Refuse what is not a list of distinct names."""
-    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        raise ValidationError(_("this is not a list of names"))
-    if len(set(value)) != len(value):
-        raise ValidationError(_("a name stands in the list twice"))
-
-
-def clean_grants(value: object) -> None:
-    """Refuse a list with something that is no grant, saying which and why."""
-    clean_names(value)
-    assert isinstance(value, list)
-    for text in value:
-        try:
-            scopes.canonical(text)
-        except scopes.GrantError as error:
-            raise ValidationError(f"{text[:80]}: {error}") from None
+from mcp_guard.policy.origin import MAX_LENGTH
 
 
 class Scope(PolicyModel):
@@ -140,7 +69,7 @@ class AllowedOrigin(PolicyModel):
 
     origin = models.CharField(
         _("origin"),
-        max_length=origins.MAX_LENGTH,
+        max_length=MAX_LENGTH,
         unique=True,
         validators=[clean_origin],
         help_text=_("Scheme, host and, unless it is the scheme's own, port: https://app.example.com"),
@@ -265,65 +194,3 @@ class EndpointState(PolicyModel):
 
     def __str__(self) -> str:
         return self.name
-
-
-class Revision(models.Model):
-    """The one row that orders all changes of policy; ``epoch`` tells a restored database from its own."""
-
-    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
-    n = models.PositiveBigIntegerField(default=0)
-    epoch = models.UUIDField(default=uuid.uuid4)
-
-    class Meta:
-        verbose_name = _("revision")
-        constraints: ClassVar = [
-            models.CheckConstraint(condition=models.Q(id=1), name="mcp_guard_one_revision")
-        ]
-
-    def __str__(self) -> str:
-        return str(self.n)
-
-
-class Change(models.Model):
-    """One raise of the revision: what it was about, for processes that follow."""
-
-    revision = models.PositiveBigIntegerField(primary_key=True)
-    subject = models.CharField(max_length=20)
-    subject_id = models.CharField(max_length=80)
-    at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        verbose_name = _("change")
-        verbose_name_plural = _("changes")
-        ordering = ("revision",)
-
-    def __str__(self) -> str:
-        return f"{self.revision}: {self.subject} {self.subject_id}"
-
-
-class AuditEvent(models.Model):
-    """What an operator did: who, what, before and after. Never changed afterwards."""
-
-    at = models.DateTimeField(_("at"), default=timezone.now, db_index=True)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("actor"),
-        null=True,
-        on_delete=models.SET_NULL,
-        related_name="+",
-        editable=False,
-    )
-    actor_label = models.CharField(_("who"), max_length=150)
-    tag = models.CharField(_("what"), max_length=40, db_index=True)
-    subject = models.CharField(_("subject"), max_length=320)
-    before = models.JSONField(_("before"), default=dict)
-    after = models.JSONField(_("after"), default=dict)
-    revision = models.PositiveBigIntegerField(_("revision"))
-
-    class Meta:
-        verbose_name = _("audit event")
-        verbose_name_plural = _("audit events")
-        ordering = ("-at", "-pk")
-
-    def __str__(self) -> str:
-        return f"{self.tag} {self.subject}"

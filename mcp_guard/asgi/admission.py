@@ -1,0 +1,85 @@
+"""What an open socket lives by: who it was admitted as, by what, and under which snapshot.
+
+A judgement stands while neither the snapshot nor its deadline has moved; afterwards whoever needs it next,
+a message, a push or the change itself, judges again.
+"""
+
+from __future__ import annotations
+
+from mcp_guard import gate
+from mcp_guard.live.holder import holder
+from mcp_guard.mcp import jsonrpc
+from mcp_guard.policy.credential import NO_CREDENTIAL, Presented
+from mcp_guard.policy.decision import Admitted, Reason, Refused
+from mcp_guard.policy.endpoint import Carrier, Endpoint
+from mcp_guard.policy.facts import Exchange, RequestHead
+from mcp_guard.policy.snapshot import Snapshot
+
+
+class Admission:
+    """The judgement of one socket. ``admitted`` is None until its handshake or a message was let in."""
+
+    def __init__(self, endpoint: Endpoint, handshake: RequestHead) -> None:
+        self.endpoint = endpoint
+        self.handshake = handshake
+        self.head = handshake._replace(exchange=Exchange.MESSAGE)
+        self.admitted: Admitted | None = None
+        self._presented: Presented = NO_CREDENTIAL
+        self._snapshot: Snapshot | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether the last judgement still holds."""
+        if self.admitted is None or self._snapshot is not holder.snapshot or holder.is_behind:
+            return False
+        return not self.admitted.until or holder.now() < self.admitted.until
+
+    async def judge_handshake(self) -> Refused | None:
+        """Return why the handshake is refused, None when the socket may be accepted."""
+        presented = gate.present(self.handshake, self.endpoint)
+        snapshot = holder.snapshot
+        judged = gate.judge(self.endpoint, self.handshake, presented)
+        settled = await gate.asettle(self.endpoint, self.handshake, judged, presented)
+        if isinstance(settled, Admitted):
+            self._live_by(settled, presented, snapshot)
+        return settled if isinstance(settled, Refused) else None
+
+    async def judge_message(self, bearer: jsonrpc.Bearer) -> Admitted | Refused:
+        """Return the decision that a message lives by: its own token's, or the one of the socket."""
+        endpoint = self.endpoint
+        match bearer:
+            case jsonrpc.BearerText(text) if self._takes_message_tokens:
+                return await self._admit_by(gate.present_text(text))
+            case jsonrpc.NoBearer():
+                pass
+            case _:
+                return Refused(Reason.CREDENTIAL_MALFORMED)
+        if endpoint.token_every_message and not endpoint.ignores_credentials:
+            return Refused(Reason.CREDENTIAL_MISSING)
+        return await self.judge_again()
+
+    async def judge_again(self) -> Admitted | Refused:
+        """Return the decision about what the socket presented last, as of now."""
+        return await self._admit_by(self._presented)
+
+    @property
+    def _takes_message_tokens(self) -> bool:
+        return Carrier.MESSAGE in self.endpoint.ws_credentials and not self.endpoint.ignores_credentials
+
+    async def _admit_by(self, presented: Presented) -> Admitted | Refused:
+        """Judge a credential; a socket acts for one principal as long as it lives."""
+        if self.admitted is not None and presented == self._presented and self.stands:
+            return self.admitted
+        snapshot = holder.snapshot
+        judged = gate.judge(self.endpoint, self.head, presented)
+        settled = await gate.asettle(self.endpoint, self.head, judged, presented)
+        if not isinstance(settled, Admitted):
+            return settled if isinstance(settled, Refused) else Refused(Reason.CREDENTIAL_MISSING)
+        if self.admitted is not None and settled.principal.identity != self.admitted.principal.identity:
+            return Refused(Reason.PRINCIPAL_CHANGED)
+        self._live_by(settled, presented, snapshot)
+        return settled
+
+    def _live_by(self, admitted: Admitted, presented: Presented, snapshot: Snapshot) -> None:
+        """Keep a decision; the snapshot was taken before judging, so that a swap meanwhile is not missed."""
+        self.admitted, self._presented, self._snapshot = admitted, presented, snapshot

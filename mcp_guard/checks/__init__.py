@@ -1,0 +1,46 @@
+"""System checks: every way to install the guard wrongly has an id and says what to do instead.
+
+Errors stop ``runserver`` and ``migrate`` where the guard would not guard; warnings tell of what a
+production site should not have, most of them under ``check --deploy`` alone. Ids are never used again.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.core import checks
+
+from mcp_guard.checks.deployment import check_deployment, check_origins
+from mcp_guard.checks.installation import check_daphne, check_middleware, check_mounts
+from mcp_guard.checks.settings import check_settings
+
+IDS: Final = {
+    "mcp_guard.E001": "a value of MCP_GUARD cannot be used",
+    "mcp_guard.E002": "MCP_GUARD has a key that does not exist",
+    "mcp_guard.E003": "an endpoint has a profile that does not exist",
+    "mcp_guard.E004": "an endpoint contradicts its profile",
+    "mcp_guard.E005": "an endpoint names no host",
+    "mcp_guard.E006": "a view is guarded, but the middleware is not installed",
+    "mcp_guard.E007": "the middleware is not the first one",
+    "mcp_guard.E008": "django-cors-headers answers guarded paths",
+    "mcp_guard.E009": "Daphne is older than 4.2.2",
+    "mcp_guard.E010": "an application of the project cannot be imported",
+    "mcp_guard.W001": "an endpoint is declared and never mounted",
+    "mcp_guard.W002": "there is no front door",
+    "mcp_guard.W003": "forward_authorization hands authentication to the inner application",
+    "mcp_guard.W004": "DEBUG is on in production",
+    "mcp_guard.W005": "ALLOWED_HOSTS accepts every host in production",
+    "mcp_guard.W006": "an endpoint takes tokens without TLS in production",
+    "mcp_guard.W007": "a localhost origin is listed in production",
+    "mcp_guard.W008": "an endpoint is in report-only",
+}
+"""Every check and what it means; the documentation is checked against it."""
+
+
+def register() -> None:
+    """Register the checks; called once, when the app is ready."""
+    tag = checks.Tags.security
+    for check in (check_settings, check_middleware, check_mounts, check_daphne):
+        checks.register(check, tag)
+    checks.register(check_deployment, tag, deploy=True)
+    checks.register(check_origins, checks.Tags.database, deploy=True)

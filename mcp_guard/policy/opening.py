@@ -1,0 +1,85 @@
+"""What the Origin of a request opens: whose page it is, and what that page may read.
+
+Sources: RFC 6454 section 7, https://fetch.spec.whatwg.org/#origin-header,
+https://w3c.github.io/webappsec-fetch-metadata/#sec-fetch-site-header.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, assert_never
+
+from mcp_guard.policy.allowlist import Listing, listed
+from mcp_guard.policy.decision import CorsGrant, Reason
+from mcp_guard.policy.endpoint import Endpoint, MissingOrigin, Profile
+from mcp_guard.policy.facts import RequestHead
+from mcp_guard.policy.origin import OriginShape, classify
+from mcp_guard.policy.snapshot import EndpointPolicy
+
+REPORT_ONLY_SECONDS: Final = 14 * 86400
+"""Longest time for which an allowlist is only reported, in seconds."""
+
+_OWN_SITE = (b"same-origin", b"none")
+
+
+class Opening(NamedTuple):
+    """What the Origin of a request opens: whose it is, and what its page may read."""
+
+    listing: Listing | None = None
+    cors: CorsGrant | None = None
+    would_refuse: Reason | None = None
+    until: float = 0.0
+
+
+NO_ORIGIN = Opening()
+ANY_ORIGIN = Opening(cors=CorsGrant(b"*", credentials=False))
+
+
+def open_origin(head: RequestHead, policy: EndpointPolicy, now: float) -> Opening | Reason:
+    """Return what the Origin opens on an endpoint, or why it opens nothing; ``now`` is epoch seconds."""
+    origin = head.headers.get(b"origin")
+    if origin is None:
+        return _open_without_origin(head, policy.endpoint)
+    endpoint = policy.endpoint
+    if endpoint.profile is Profile.BACKEND:
+        return Reason.ORIGIN_NOT_EXPECTED
+    listing = listed(policy.allowlist, origin, now)
+    if listing is not None and not endpoint.opens_to_all_origins:
+        return Opening(listing, _cors(origin, endpoint, cookies=listing.cookies), None, listing.expires_at)
+    match classify(origin):
+        case OriginShape.NULL:
+            return Reason.ORIGIN_NULL
+        case OriginShape.MALFORMED:
+            return Reason.ORIGIN_MALFORMED
+        case OriginShape.SERIALIZED:
+            return _open_unlisted(origin, policy, listing, now)
+        case shape:
+            assert_never(shape)
+
+
+def _open_unlisted(
+    origin: bytes, policy: EndpointPolicy, listing: Listing | None, now: float
+) -> Opening | Reason:
+    if policy.endpoint.opens_to_all_origins:
+        return ANY_ORIGIN if listing is None else ANY_ORIGIN._replace(listing=listing)
+    until = policy.report_only_until
+    if now < until <= now + REPORT_ONLY_SECONDS:
+        cors = _cors(origin, policy.endpoint, cookies=False)
+        return Opening(None, cors, Reason.ORIGIN_NOT_LISTED, until)
+    return Reason.ORIGIN_NOT_LISTED
+
+
+def _open_without_origin(head: RequestHead, endpoint: Endpoint) -> Opening | Reason:
+    site = head.headers.get(b"sec-fetch-site")
+    if site is not None and site not in _OWN_SITE:
+        return Reason.FETCH_SITE_FOREIGN
+    if endpoint.profile is Profile.PUBLIC:
+        return NO_ORIGIN
+    rule = endpoint.missing_origin_ws if head.exchange.is_websocket else endpoint.missing_origin_http
+    return Reason.ORIGIN_MISSING if rule is MissingOrigin.REFUSE else NO_ORIGIN
+
+
+def _cors(origin: bytes, endpoint: Endpoint, *, cookies: bool) -> CorsGrant | None:
+    if endpoint.profile is Profile.SAME_ORIGIN:
+        return None
+    credentials = cookies and endpoint.profile is Profile.PARTNER and not endpoint.forward_authorization
+    return CorsGrant(origin, credentials)
