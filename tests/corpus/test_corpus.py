@@ -30,7 +30,8 @@ def test_every_case_holds_on(server, tmp_path, capsys):
 
     with capsys.disabled():
         print(f"\ncorpus on {server}: {summary(results)}")
-    assert not failures(results), "\n".join(failures(results))
+    if failed := failures(results):
+        pytest.fail("\n".join(failed), pytrace=False)
     skipped = {result.case.id for result in results if result.outcome == "skipped"}
     assert skipped == {
         case.id for case in file.cases if case.id in NOT_PLAYED or server in case.unreachable_on
