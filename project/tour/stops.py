@@ -1,0 +1,213 @@
+"""The stops of the tour. Each returns what it saw, or says what did not hold.
+
+Every refusal is shown beside the same thing done rightly, so that a site that refuses everything does not
+look safe, and is checked in the database: the tool must not have run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, NamedTuple
+
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from websockets.exceptions import InvalidStatus
+
+from mcp_guard.tokens import mint
+from project.notes.models import Note
+from project.tour.site import FOREIGN_ORIGIN, LISTED_ORIGIN
+from project.tour.visit import MODES, DidNotHold, Visit, expect
+from project.tour.websocket import websocket_transport
+
+INSUFFICIENT: Final = "Insufficient scope"
+"""What a client is told that calls a tool outside of its scopes."""
+
+
+class Stop(NamedTuple):
+    """One stop: what it shows, and the coroutine that goes there and returns what it saw."""
+
+    title: str
+    walk: Callable[[Visit], Awaitable[str]]
+
+
+async def over_http(visit: Visit) -> str:
+    """Use the notes over HTTP."""
+    return await _both_eras(lambda mode: visit.client("/mcp", mode, visit.site.server_token))
+
+
+async def in_django(visit: Visit) -> str:
+    """Use the notes through a Django view."""
+    return await _both_eras(lambda mode: visit.client("/django/mcp", mode, visit.site.server_token))
+
+
+async def over_websocket(visit: Visit) -> str:
+    """Use the notes over WebSocket."""
+    return await _both_eras(visit.socket_client)
+
+
+async def in_public(visit: Visit) -> str:
+    """Read public notes without a token, and nothing else."""
+    private = await Note.objects.acreate(title="Private", text="Nobody's business.")
+    public = await Note.objects.acreate(title="Public", text="Known to all.", public=True)
+    before = await Note.objects.acount()
+    async with visit.client("/public/mcp", "auto", None) as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        expect(names == {"search_notes", "read_note"}, f"the public mount lists {sorted(names)}")
+        read = await client.call_tool("read_note", {"note_id": public.pk})
+        expect(_text(read) == public.text, "a public note could not be read")
+        hidden = await client.call_tool("read_note", {"note_id": private.pk})
+        expect(hidden.is_error, "a private note could be read")
+        await _refused(client, "write_note", {"title": "public", "text": ""})
+    expect(await Note.objects.acount() == before, "somebody without a token wrote a note")
+    return "a public note can be read, a private one not; writing is refused"
+
+
+async def hijacking(visit: Visit) -> str:
+    """Open a WebSocket from a foreign page, in a browser where the administrator is logged in."""
+    async with _page(visit, LISTED_ORIGIN) as client:
+        expect((await client.list_tools()).tools, "the listed page found no tools")
+    before = await Note.objects.acount()
+    status = 101
+    try:
+        async with _page(visit, FOREIGN_ORIGIN) as client:
+            await client.call_tool("write_note", {"title": "hijacked", "text": ""})
+    except* InvalidStatus as refused:
+        status = _status(refused)
+    expect(status == 403, f"the foreign handshake was answered {status}")
+    expect(await Note.objects.acount() == before, "a foreign page wrote a note")
+    return "403; the same cookie works from the listed origin"
+
+
+async def foreign_preflight(visit: Visit) -> str:
+    """Ask for permission from a foreign page."""
+    asked = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization"}
+    listed = await visit.request("OPTIONS", "/mcp", Origin=LISTED_ORIGIN, **asked)
+    expect(listed.headers.get("access-control-allow-origin") == LISTED_ORIGIN, "a listed one was refused")
+    foreign = await visit.request("OPTIONS", "/mcp", Origin=FOREIGN_ORIGIN, **asked)
+    granted = [name for name in foreign.headers if name.lower().startswith("access-control-")]
+    expect(foreign.status_code == 403, f"the foreign preflight was answered {foreign.status_code}")
+    expect(not granted, f"the foreign preflight was granted {granted}")
+    return "403 without a CORS header; a listed one is granted"
+
+
+async def bad_bearer(visit: Visit) -> str:
+    """Present a token that nobody issued beside a cookie that would do."""
+    with_cookie = {"Origin": LISTED_ORIGIN, "Cookie": visit.cookie, "Accept": _ACCEPT}
+    alone = await visit.request("POST", "/mcp", json=_INITIALIZE, **with_cookie)
+    expect(alone.status_code == 200, f"the cookie alone was answered {alone.status_code}")
+    before = await Note.objects.acount()
+    bearer = {"Authorization": f"Bearer {mint()}"}
+    both = await visit.request("POST", "/mcp", json=_WRITE, **with_cookie, **bearer)
+    expect(both.status_code == 401, f"a bad bearer with a good cookie was answered {both.status_code}")
+    expect(await Note.objects.acount() == before, "a bad bearer wrote a note")
+    return "401; the cookie alone gets in"
+
+
+async def outside_scope_over_http(visit: Visit) -> str:
+    """Call a tool outside of the token's scopes over HTTP."""
+    async with visit.client("/mcp", "auto", visit.site.server_token) as client:
+        return await _cannot_delete(client)
+
+
+async def outside_scope_over_websocket(visit: Visit) -> str:
+    """Call a tool outside of the token's scopes over WebSocket, then another one."""
+    async with visit.socket_client("auto") as client:
+        seen = await _cannot_delete(client)
+        expect((await client.list_tools()).tools, "the socket did not stay usable")
+        return seen
+
+
+TOUR: Final = (
+    Stop("The SDK's client over HTTP", over_http),
+    Stop("The SDK's client through a Django view", in_django),
+    Stop("The SDK's client over WebSocket", over_websocket),
+    Stop("The public mount without a token", in_public),
+    Stop("Hijacking handshake: good cookie, foreign Origin", hijacking),
+    Stop("Foreign preflight", foreign_preflight),
+    Stop("Bad bearer beside a good cookie", bad_bearer),
+    Stop("Tool outside the scope over HTTP", outside_scope_over_http),
+    Stop("Tool outside the scope over WebSocket", outside_scope_over_websocket),
+)
+
+_ACCEPT: Final = "application/json, text/event-stream"
+_INITIALIZE: Final[dict[str, Any]] = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "tour", "version": "1"},
+    },
+}
+_WRITE: Final[dict[str, Any]] = {
+    "jsonrpc": "2.0",
+    "id": 2,
+    "method": "tools/call",
+    "params": {"name": "write_note", "arguments": {"title": "bad bearer", "text": ""}},
+}
+
+
+async def _both_eras(connect: Callable[[str], AbstractAsyncContextManager[Client]]) -> str:
+    """Use the notes in both eras of the protocol."""
+    versions = []
+    for mode in MODES:
+        async with connect(mode) as client:
+            versions.append(str(client.protocol_version))
+            await _use_notes(client)
+    return f"listed, wrote, read, followed progress ({', '.join(versions)})"
+
+
+async def _use_notes(client: Client) -> None:
+    names = {tool.name for tool in (await client.list_tools()).tools}
+    expect({"search_notes", "read_note", "write_note"} <= names, f"the tools are {sorted(names)}")
+    written = await client.call_tool("write_note", {"title": "Tour", "text": "Seen from inside."})
+    identifier = (written.structured_content or {}).get("id")
+    expect(await Note.objects.filter(pk=identifier, title="Tour").aexists(), "no note was written")
+    read = await client.call_tool("read_note", {"note_id": identifier})
+    expect(_text(read) == "Seen from inside.", "the note reads differently")
+    progress: list[float] = []
+
+    async def follow(done: float, _total: float | None, _message: str | None) -> None:
+        progress.append(done)
+
+    await client.call_tool("summarize_notes", {"pause": 0.01}, progress_callback=follow)
+    expect(progress, "no progress was reported")
+
+
+async def _cannot_delete(client: Client) -> str:
+    note = await Note.objects.acreate(title="Keep", text="")
+    message = await _refused(client, "delete_note", {"note_id": note.pk})
+    expect(await Note.objects.filter(pk=note.pk).aexists(), "the note was deleted")
+    return f"“{message}”, and the note is still there"
+
+
+async def _refused(client: Client, tool: str, arguments: dict[str, Any]) -> str:
+    """Call a tool that is to be refused and return the error's text."""
+    try:
+        await client.call_tool(tool, arguments)
+    except MCPError as error:
+        expect(error.message == INSUFFICIENT, f"{tool} was refused for another reason: {error.message}")
+        return error.message
+    raise DidNotHold(f"{tool} ran")
+
+
+def _page(visit: Visit, origin: str) -> Client:
+    """Return a client on a page of this origin whose browser sends the administrator's cookie along."""
+    transport = websocket_transport(visit.socket, origin=origin, headers={"Cookie": visit.cookie})
+    return Client(transport, read_timeout_seconds=10)
+
+
+def _text(result: Any) -> Any:
+    return (result.structured_content or {}).get("text")
+
+
+def _status(error: BaseException) -> int:
+    """Return the status of the refused handshake in a group of groups."""
+    match error:
+        case InvalidStatus():
+            return error.response.status_code
+        case BaseExceptionGroup():
+            return _status(error.exceptions[0])
+    raise error
