@@ -41,7 +41,7 @@ def _status(call: Call) -> Answer:
     counts = _counts(call)
     data = head | {"counts": counts, "endpoints": endpoints, "problems": problems}
     lines = [*pairs(head | counts), "", *table(endpoints, _COLUMNS, empty="no endpoints"), ""]
-    lines += ["rows that cannot be used; they let nobody in:"] if problems else ["all rows can be used"]
+    lines += ["what cannot be used; it lets nobody in:"] if problems else ["no row is unusable"]
     return Answer(data, [*lines, *(GAP + problem for problem in problems)])
 
 

@@ -47,7 +47,7 @@ def declare(nouns: SubParsers) -> None:
     which = revoke.add_mutually_exclusive_group(required=True)
     which.add_argument("id", nargs="?", help="its number")
     which.add_argument("--client", metavar="NAME", help="all tokens of this client")
-    expiring = declare_verb(verbs, "expiring", _expiring, "list live tokens that expire soon, soonest first")
+    expiring = declare_verb(verbs, "expiring", _expiring, "list tokens that expire soon, soonest first")
     expiring.add_argument("--days", default="30", metavar="N", help="within so many days; default 30")
 
 

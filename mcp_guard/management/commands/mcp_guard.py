@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from argparse import Namespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
@@ -47,28 +47,28 @@ class Command(BaseCommand):
         self._from_command_line = True
         try:
             super().run_from_argv(argv)
-        except BadInput as error:
-            self._exit(error, as_json="--json" in argv)
-        except CommandError as error:  # by the outermost parser, which is Django's own
-            text = str(error).removeprefix("Error: ")
-            self._exit(BadInput(f"{text} (see --help)"), as_json="--json" in argv)
+        except CommandError as error:
+            if "--traceback" in argv:
+                raise
+            self._exit(_of_parser(error), as_json="--json" in argv)
 
-    def handle(self, *_args: Any, **options: Any) -> None:
-        """Run one verb.
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run one verb. From the command line a mistake is printed, and the process exits.
 
         Raises:
-            CommandError: with exit status 2 as ``BadInput``, with 1 when the database fails. From the
-                command line it is printed and the process exits instead.
+            CommandError: with exit status 2 as ``BadInput``, with 1 when the database fails; when called
+                from Python or with ``--traceback``.
         """
-        call = Namespace(**options)
         try:
-            answer = self._answer(call)
+            return super().execute(*args, **options)
         except CommandError as error:
-            if call.traceback or not self._from_command_line:
+            if options["traceback"] or not self._from_command_line:
                 raise
-            self._exit(error, as_json=call.json)
-        else:
-            self._print(answer, as_json=call.json)
+            self._exit(error, as_json=options["json"])
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Run one verb and print its answer."""
+        self._print(self._answer(Namespace(**options)), as_json=options["json"])
 
     def _answer(self, options: Namespace) -> Answer:
         _refuse_undecodable(options)
@@ -92,7 +92,7 @@ class Command(BaseCommand):
         for warning in answer.warnings:
             _write(self.stderr, f"warning: {warning}")
 
-    def _exit(self, error: CommandError, *, as_json: bool) -> None:
+    def _exit(self, error: CommandError, *, as_json: bool) -> NoReturn:
         fields, lines = {}, [str(error)]
         if isinstance(error, BadInput):
             fields, lines = error.fields, [*error.usage.splitlines(), *error.lines()]
@@ -108,6 +108,13 @@ def _write(stream: OutputWrapper, line: str) -> None:
     r"""Write one line; what the stream cannot encode becomes ``\u2026``, so that no token gets lost."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(escaped(line).encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _of_parser(error: CommandError) -> BadInput:
+    """Return a mistake in the arguments; the outermost parser is Django's own and says it its own way."""
+    if isinstance(error, BadInput):
+        return error
+    return BadInput(f"{str(error).removeprefix('Error: ')} (see --help)")
 
 
 def _first_line(error: Exception) -> str:
