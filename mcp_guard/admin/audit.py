@@ -1,5 +1,6 @@
 """The screen of the audit trail: to be read, never to be changed."""
 
+# ruff: noqa: ARG002  # Django prescribes the signatures of its hooks
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,6 +28,7 @@ class AuditEventAdmin(_ModelAdmin):
     fields = ("at", "actor_label", "tag", "subject_shown", "difference", "revision")
     list_display = ("at", "actor_label", "tag", "subject_shown", "revision")
     list_filter = (SubjectFilter,)
+    empty_text = gettext_lazy("Nothing was changed yet.")
     search_fields = ("subject", "actor_label")
     date_hierarchy = "at"
     show_full_result_count = False

@@ -1,5 +1,6 @@
 """The screen of clients."""
 
+# ruff: noqa: ARG002  # Django prescribes the signatures of its hooks
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from mcp_guard import changes
 from mcp_guard.admin import columns
@@ -28,11 +29,12 @@ class ClientAdmin(PolicyAdmin):
     """Add, change, disable and delete clients; revoke all tokens of one."""
 
     form = ClientForm
-    fields = ("name", "active", "owner", "contact", "notes", "scopes")
-    readonly_fields: ClassVar = ["scopes_shown"]
+    typed = ("name", "active", "owner", "contact", "notes", "scopes")
+    readonly_fields: ClassVar = ["scopes_shown", "origins_count", "tokens_count"]
     shown_instead: ClassVar = {"scopes": "scopes_shown"}
     list_display = ("name", "active", "owner", "origins_count", "tokens_count", "scopes_shown")
     list_filter = ("active",)
+    empty_text = gettext_lazy("No client yet. Begin here: origins and tokens belong to a client.")
     search_fields = ("name", "owner", "contact")
     actions = ("disable", "enable")
 
@@ -46,7 +48,7 @@ class ClientAdmin(PolicyAdmin):
         """Return how many origins it owns, as a link to them."""
         return self._link(client, "allowedorigin", client.origins_count)
 
-    @admin.display(description=gettext_lazy("unrevoked tokens"), ordering="tokens_count")
+    @admin.display(description=gettext_lazy("live tokens"), ordering="tokens_count")
     def tokens_count(self, client: Any) -> SafeString:
         """Return how many of its tokens are neither revoked nor expired, as a link to all of them."""
         return self._link(client, "token", client.tokens_count)
@@ -54,15 +56,14 @@ class ClientAdmin(PolicyAdmin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         """Return the clients with what they own."""
         live = Token.objects.filter(revoked_at=None, expires_at__gt=timezone.now())
-        return (
-            super()
-            .get_queryset(request)
-            .prefetch_related("scopes")
-            .annotate(
-                origins_count=_count(AllowedOrigin.objects.all()),
-                tokens_count=_count(live),
-            )
-        )
+        clients: models.QuerySet[Any] = super().get_queryset(request).prefetch_related("scopes")
+        origins = _count(AllowedOrigin.objects.all())
+        annotated: models.QuerySet[Any] = clients.annotate(origins_count=origins, tokens_count=_count(live))
+        return annotated
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Return the fields of the form and, of an existing client, what it owns."""
+        return self.typed if obj is None else (*self.typed, "origins_count", "tokens_count")
 
     def notices(self, row: Client) -> Sequence[str]:
         """Return that a disabled client is refused."""
@@ -85,10 +86,6 @@ class ClientAdmin(PolicyAdmin):
         """Switch clients on again."""
         self._switch(request, queryset.filter(active=False), active=True)
 
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may revoke tokens."""
-        return request.user.has_perm("mcp_guard.revoke_token")
-
     def get_urls(self) -> list[URLPattern]:
         """Return Django's views and the one that revokes all tokens of a client."""
         view = self.admin_site.admin_view(self.revoke_view)
@@ -101,14 +98,16 @@ class ClientAdmin(PolicyAdmin):
         if request.method == "POST":
             count = changes.revoke_client_tokens(Actor.of_user(request.user), client)
             self.log_change(request, client, f"Revoked {count} tokens.")
-            text = _("%(count)d tokens of %(client)s are revoked.") % {"count": count, "client": client}
+            text = ngettext("%d token is revoked.", "%d tokens are revoked.", count) % count
             self.message_user(request, text, messages.SUCCESS)
             return self.back(request, client)
         rows, more = listed(client.tokens.filter(revoked_at=None))
         context = {
             "title": _("Revoke all tokens of %s") % client,
             "original": client,
-            "question": _("These tokens stop working at once and for good, and their open sockets are closed."),
+            "question": _(
+                "These tokens stop working at once and for good, and their open sockets are closed."
+            ),
             "nothing": _("This client has no token that is not revoked."),
             "rows": rows,
             "more": more,
@@ -134,8 +133,12 @@ class ClientAdmin(PolicyAdmin):
         for client in clients:
             changes.set_client(Actor.of_user(request.user), client, active=active)
             self.log_change(request, client, "Enabled." if active else "Disabled.")
-        text = _("%d clients are enabled.") if active else _("%d clients are disabled.")
-        self.message_user(request, text % len(clients), messages.SUCCESS)
+        count = len(clients)
+        if active:
+            text = ngettext("%d client is enabled.", "%d clients are enabled.", count)
+        else:
+            text = ngettext("%d client is disabled.", "%d clients are disabled.", count)
+        self.message_user(request, text % count, messages.SUCCESS)
 
     def _link(self, client: Client, model: str, count: int) -> SafeString:
         url = reverse(f"{self.admin_site.name}:mcp_guard_{model}_changelist")

@@ -12,8 +12,10 @@ from django.utils.translation import gettext as _
 from mcp_guard import conf
 from mcp_guard.admin.states import LABELS, WORKING, State
 from mcp_guard.policy.origin import OriginError, canonical
+from mcp_guard.policy.scopes import GrantError
+from mcp_guard.policy.scopes import canonical as canonical_grant
 
-NOTHING: Final = "–"
+NOTHING: Final = "-"
 
 
 def warning(text: object) -> SafeString:
@@ -46,7 +48,19 @@ def grants(stored: object) -> SafeString:
         return warning(_("not a list of grants: opens nothing"))
     if not stored:
         return warning(_("opens nothing"))
-    return _joined(map(code, stored))
+    return _joined(map(_grant, stored))
+
+
+def _grant(stored: object) -> SafeString:
+    return code(stored) if is_grant(stored) else warning(_("%(grant)s (no grant)") % {"grant": stored})
+
+
+def is_grant(stored: object) -> bool:
+    """Return whether the gate can read a grant that stands in a row."""
+    try:
+        return isinstance(stored, str) and canonical_grant(stored) == stored
+    except GrantError:
+        return False
 
 
 def scopes(found: Iterable[object]) -> SafeString:

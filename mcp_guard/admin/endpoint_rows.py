@@ -107,7 +107,10 @@ def _until(
 def _facts(endpoint: Endpoint) -> list[tuple[str, str]]:
     facts = [
         ("methods", " ".join(endpoint.methods)),
-        ("missing_origin", f"http: {endpoint.missing_origin_http.value}, ws: {endpoint.missing_origin_ws.value}"),
+        (
+            "missing_origin",
+            f"http: {endpoint.missing_origin_http.value}, ws: {endpoint.missing_origin_ws.value}",
+        ),
         ("ws_credentials", " ".join(sorted(carrier.value for carrier in endpoint.ws_credentials))),
         ("public_scopes", " ".join(endpoint.public_scopes)),
         ("token_header", (endpoint.token_header or b"").decode()),

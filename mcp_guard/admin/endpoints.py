@@ -1,5 +1,6 @@
 """The screen of the endpoints: all that the settings declare, with report-only and enforce."""
 
+# ruff: noqa: ARG002  # Django prescribes the signatures of its hooks
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ class EndpointStateAdmin(PolicyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show all endpoints, with or without a row."""
-        self._refuse_readers(request, self.has_view_or_change_permission(request))
+        _require(permitted=self.has_view_or_change_permission(request))
         found = rows(timezone.now())
         context = {
             "title": _("Endpoints"),
@@ -64,12 +65,12 @@ class EndpointStateAdmin(PolicyAdmin):
 
     def endpoint_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         """Show one endpoint and its two switches."""
-        self._refuse_readers(request, self.has_view_or_change_permission(request))
+        _require(permitted=self.has_view_or_change_permission(request))
         return self._page(request, self._row(object_id), ReportOnlyForm())
 
     def report_only_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         """Let unlisted origins in until a moment, by POST."""
-        self._refuse_readers(request, self.has_change_permission(request))
+        _require(permitted=self.has_change_permission(request))
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         row, form = self._row(object_id), ReportOnlyForm(request.POST)
@@ -82,12 +83,12 @@ class EndpointStateAdmin(PolicyAdmin):
             add_refusal(form, error)
             return self._page(request, row, form)
         shown = localize(timezone.localtime(until))
-        text = _("The endpoint %(name)s lets unlisted origins in and reports them until %(until)s.")
+        text = _("Until %(until)s the endpoint %(name)s lets unlisted origins in and reports them.")
         return self._done(request, state, text % {"name": row.name, "until": shown}, messages.WARNING)
 
     def enforce_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         """Refuse unlisted origins again, by POST."""
-        self._refuse_readers(request, self.has_change_permission(request))
+        _require(permitted=self.has_change_permission(request))
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         row = self._row(object_id)
@@ -103,7 +104,7 @@ class EndpointStateAdmin(PolicyAdmin):
 
     def status_view(self, request: HttpRequest) -> HttpResponseBase:
         """Show the revision and the rows that cannot be used."""
-        self._refuse_readers(request, self.has_view_or_change_permission(request))
+        _require(permitted=self.has_view_or_change_permission(request))
         context = {"title": _("Status of the policy"), "status": status.current()}
         return self.page(request, "status.html", context)
 
@@ -129,6 +130,7 @@ class EndpointStateAdmin(PolicyAdmin):
         self.message_user(request, text, level)
         return HttpResponseRedirect(self.url_of("changelist"))
 
-    def _refuse_readers(self, request: HttpRequest, permitted: bool) -> None:
-        if not permitted:
-            raise PermissionDenied
+
+def _require(*, permitted: bool) -> None:
+    if not permitted:
+        raise PermissionDenied

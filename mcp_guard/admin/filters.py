@@ -1,5 +1,6 @@
 """Filters of the lists: by endpoint, by state, by what an audit event is about."""
 
+# ruff: noqa: ARG002  # Django prescribes the signatures of its hooks
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -34,7 +35,7 @@ class EndpointFilter(admin.SimpleListFilter):
             return queryset.filter(endpoints=[])
         if name not in conf.parse().endpoints:
             return queryset
-        as_text = queryset.alias(endpoints_text=Cast("endpoints", TextField()))
+        as_text: QuerySet[Any] = queryset.alias(endpoints_text=Cast("endpoints", TextField()))
         return as_text.filter(endpoints_text__contains=f'"{name}"')
 
 

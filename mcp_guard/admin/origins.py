@@ -1,5 +1,6 @@
 """The screen of the allowlist."""
 
+# ruff: noqa: FBT001  # Django prescribes the signatures of its hooks
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from mcp_guard import changes
 from mcp_guard.admin import columns, states
 from mcp_guard.admin.filters import EndpointFilter, OriginStateFilter
-from mcp_guard.admin.policy import PolicyAdmin
+from mcp_guard.admin.policy import EDITED_PAST, PolicyAdmin
 from mcp_guard.changes import Actor
 from mcp_guard.forms import OriginForm
 from mcp_guard.models import AllowedOrigin
@@ -31,9 +32,10 @@ class AllowedOriginAdmin(PolicyAdmin):
     readonly_fields: ClassVar = ["origin_shown", "endpoints_shown"]
     shown_instead: ClassVar = {"origin": "origin_shown", "endpoints": "endpoints_shown"}
     autocomplete_fields = ("client",)
-    list_display = ("origin_shown", "client", "endpoints_shown", "cookies", "state_shown", "expires_at")
+    list_display = ("origin_shown", "client", "state_shown", "endpoints_shown", "cookies", "expires_at")
     list_select_related = ("client",)
     list_filter = (OriginStateFilter, EndpointFilter, "cookies")
+    empty_text = gettext_lazy("No origin is listed: no page of another site is let in.")
     search_fields = ("origin", "client__name", "note")
     search_help_text = gettext_lazy("Searches origins (xn-- forms), clients and notes.")
 
@@ -62,7 +64,7 @@ class AllowedOriginAdmin(PolicyAdmin):
         """Return what keeps the origin from opening anything, and how people read it."""
         notes = [columns.origin(row.origin)] if columns.readable(row.origin) else []
         if not is_usable(row):
-            notes.append(columns.warning(_("It was edited past this screen and is ignored; save it to repair it.")))
+            notes.append(columns.warning(EDITED_PAST))
         if not row.endpoints:
             notes.append(columns.warning(_("This origin opens nothing: it names no endpoint.")))
         found = states.of_origin(row, timezone.now())

@@ -4,10 +4,11 @@ What ``changes`` refuses comes back to the form: the request is answered once mo
 that carries the refusal, after the transaction of the first attempt was rolled back.
 """
 
+# ruff: noqa: ARG002, FBT001, FBT002  # Django prescribes the signatures of its hooks
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
@@ -16,22 +17,28 @@ from django.db import models, router, transaction
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from mcp_guard.changes import Actor
 from mcp_guard.forms.policy import PolicyForm
 
 if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as StrOrPromise
+
     _ModelAdmin = admin.ModelAdmin[Any]
 else:
     _ModelAdmin = admin.ModelAdmin
 
-Row = TypeVar("Row", bound=models.Model)
+EDITED_PAST = gettext_lazy("This row was edited past the admin and is ignored; save it to repair it.")
 
 
 class PolicyAdmin(_ModelAdmin):
     """A screen over one model of policy; subclasses say which changes add, set and remove a row."""
 
     form = PolicyForm
+    empty_text: StrOrPromise = ""
+    """What an empty list says."""
+
     shown_instead: ClassVar[dict[str, str]] = {}
     """What a reader without the permission to change sees instead of a form field: a column's name."""
 
@@ -53,6 +60,11 @@ class PolicyAdmin(_ModelAdmin):
     def notices(self, row: Any) -> Sequence[str]:
         """Return what whoever looks at a row has to know first; empty when all is well."""
         return ()
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may revoke tokens."""
+        user: Any = request.user
+        return bool(user.has_perm("mcp_guard.revoke_token"))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Write the form's values through ``changes``; a form without changes writes nothing."""
@@ -78,7 +90,7 @@ class PolicyAdmin(_ModelAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """Return the form, with what ``changes`` refused of this very request."""
         form = super().get_form(request, obj, change=change, **kwargs)
-        refusal = getattr(request, "_mcp_guard_refusal", None)
+        refusal = getattr(request, "mcp_guard_refusal", None)
         return type(form.__name__, (form,), {"refusal": refusal}) if refusal else form
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -87,7 +99,13 @@ class PolicyAdmin(_ModelAdmin):
         if obj is None or self.has_change_permission(request, obj):
             return fieldsets
         return [
-            (title, {**options, "fields": [self.shown_instead.get(f, f) for f in options["fields"]]})
+            (
+                title,
+                {
+                    **options,
+                    "fields": [self.shown_instead.get(str(name), name) for name in options["fields"]],
+                },
+            )
             for title, options in fieldsets
         ]
 
@@ -102,7 +120,7 @@ class PolicyAdmin(_ModelAdmin):
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except ValidationError as error:
-            request._mcp_guard_refusal = error  # type: ignore[attr-defined]
+            request.mcp_guard_refusal = error  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
@@ -120,11 +138,13 @@ class PolicyAdmin(_ModelAdmin):
         except ValidationError as error:
             return self._refused(request, error)
 
-    def response_action(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
+    def response_action(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> Any:
         """Run an action on the selected rows: all of it or, when ``changes`` refuses, nothing."""
         try:
             with transaction.atomic(using=router.db_for_write(self.model)):
-                return super().response_action(request, queryset)
+                return super().response_action(request, queryset, *args, **kwargs)
         except ValidationError as error:
             return self._refused(request, error)
 
@@ -145,10 +165,10 @@ class PolicyAdmin(_ModelAdmin):
     def page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> TemplateResponse:
         """Return a page of the admin that is neither a list nor a form of a row."""
         common = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(request, f"admin/mcp_guard/{template}", {**common, **context})
 
-    def url_of(self, view: str, *args: object) -> str:
+    def url_of(self, view: str, *args: Any) -> str:
         """Return the path of one of this model's views."""
         name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{view}"
         return reverse(name, args=[quote(arg) for arg in args])

@@ -1,5 +1,6 @@
 """The screen of scopes."""
 
+# ruff: noqa: FBT001  # Django prescribes the signatures of its hooks
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from mcp_guard import changes
 from mcp_guard.admin import columns
-from mcp_guard.admin.policy import PolicyAdmin
+from mcp_guard.admin.policy import EDITED_PAST, PolicyAdmin
 from mcp_guard.changes import Actor
 from mcp_guard.forms import ScopeForm
 from mcp_guard.models import Scope
@@ -28,6 +29,7 @@ class ScopeAdmin(PolicyAdmin):
     readonly_fields: ClassVar = ["grants_shown"]
     shown_instead: ClassVar = {"grants": "grants_shown"}
     list_display = ("name", "grants_shown", "description", "tokens_count", "clients_count")
+    empty_text = gettext_lazy("No scope yet. A scope is a named set of grants: what a token may do.")
     search_fields = ("name", "description")
 
     @admin.display(description=gettext_lazy("grants"))
@@ -47,20 +49,20 @@ class ScopeAdmin(PolicyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         """Return the scopes with how often each is used."""
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                tokens_count=models.Count("tokens", distinct=True),
-                clients_count=models.Count("clients", distinct=True),
-            )
+        scopes: models.QuerySet[Any] = super().get_queryset(request)
+        annotated: models.QuerySet[Any] = scopes.annotate(
+            tokens_count=models.Count("tokens", distinct=True),
+            clients_count=models.Count("clients", distinct=True),
         )
+        return annotated
 
     def notices(self, row: Scope) -> Sequence[str]:
-        """Return that a scope without grants opens nothing."""
-        if row.grants and isinstance(row.grants, list):
-            return ()
-        return [columns.warning(_("This scope opens nothing: it holds no grant."))]
+        """Return what keeps the scope from opening anything."""
+        if not row.grants:
+            return [columns.warning(_("This scope opens nothing: it holds no grant."))]
+        if not isinstance(row.grants, list) or not all(map(columns.is_grant, row.grants)):
+            return [columns.warning(EDITED_PAST)]
+        return ()
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Write the scope, and say so when it opens nothing."""

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mcp_guard.admin import columns, states
+from mcp_guard.admin.policy import EDITED_PAST
 from mcp_guard.models import Token
 from mcp_guard.policy.credential import TokenKind
 
@@ -22,7 +23,7 @@ class TokenColumns:
     """Columns of tokens, for the list and for the page of one."""
 
     @admin.display(description=gettext_lazy("live secrets"))
-    def secrets_shown(self, token: Token) -> SafeString:
+    def secrets_shown(self, token: Any) -> SafeString:
         """Return the masks of the secrets that work now, the newest first."""
         now = timezone.now()
         live = [s for s in token.secrets.all() if s.expires_at is None or s.expires_at > now]
@@ -67,7 +68,7 @@ class TokenColumns:
         elif found not in states.WORKING:
             notes.append(columns.warning(_("This token does not work now: %s.") % states.LABELS[found]))
         if not is_usable(row):
-            notes.append(columns.warning(_("It was edited past this screen and is ignored; save it to repair it.")))
+            notes.append(columns.warning(EDITED_PAST))
         if not row.endpoints:
             notes.append(columns.warning(_("It opens nothing: it names no endpoint.")))
         if not row.scopes.all():

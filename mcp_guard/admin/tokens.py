@@ -4,19 +4,20 @@ A token text leaves this module in one place only, ``show_once``: in the body of
 that made it. Messages, sessions, redirects and the admin's history never see it.
 """
 
+# ruff: noqa: ARG002, FBT001, FBT002  # Django prescribes the signatures of its hooks
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from mcp_guard import changes
 from mcp_guard.admin.filters import EndpointFilter, TokenStateFilter
@@ -39,6 +40,7 @@ class TokenAdmin(TokenColumns, PolicyAdmin):
         "secrets_shown",
     )  # fmt: skip
     list_filter = (TokenStateFilter, EndpointFilter, "kind")
+    empty_text = gettext_lazy("No token yet. Issue one for a client; its text is shown once.")
     search_fields = ("name", "client__name", "secrets__mask")
     search_help_text = gettext_lazy("Searches names, clients and the last six characters of secrets.")
     date_hierarchy = "expires_at"
@@ -49,12 +51,12 @@ class TokenAdmin(TokenColumns, PolicyAdmin):
         tokens = super().get_queryset(request)
         return tokens.select_related("client", "user").prefetch_related("secrets", "scopes")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return what nobody edits: whose token it is, once it is issued, and what is computed."""
         computed = ("state_shown", "secrets_shown", "endpoints_shown", "scopes_shown", "kind_shown")
         return computed if obj is None else ("client", "user", "created_at", *computed)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return the fields of the issue form, or those of an issued token."""
         typed = ("name", "kind", "endpoints", "scopes", "not_before", "expires_at")
         if obj is None:
@@ -63,15 +65,13 @@ class TokenAdmin(TokenColumns, PolicyAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """Return the issue form for a token that is none yet."""
-        return super().get_form(request, obj, change, **{"form": TokenForm if change else IssueForm, **kwargs})
+        return super().get_form(
+            request, obj, change, **{"form": TokenForm if change else IssueForm, **kwargs}
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the user may change tokens; a revoked one stays as it is for everybody."""
         return super().has_change_permission(request, obj) and (obj is None or obj.revoked_at is None)
-
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may revoke tokens."""
-        return request.user.has_perm("mcp_guard.revoke_token")
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
         """Render the form with links to what this user may do with the token besides."""
@@ -102,7 +102,12 @@ class TokenAdmin(TokenColumns, PolicyAdmin):
 
     def show_once(self, request: HttpRequest, issued: IssuedSecret, *, title: str) -> TemplateResponse:
         """Return the only page that ever holds the text of a token; nothing may keep it or pass it on."""
-        context = {"title": title, "original": issued.token, "issued": issued, "notices": self.notices(issued.token)}
+        context = {
+            "title": title,
+            "original": issued.token,
+            "issued": issued,
+            "notices": self.notices(issued.token),
+        }
         response = self.page(request, "token/issued.html", context)
         response["Cache-Control"] = "no-store, private"
         response["Referrer-Policy"] = "no-referrer"
@@ -151,7 +156,7 @@ class TokenAdmin(TokenColumns, PolicyAdmin):
         context = {
             "title": _("Revoke selected tokens"),
             "action": "revoke_selected",
-            "selected": request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME),
+            "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
             "select_across": request.POST.get("select_across", "0"),
         }
         return self._ask(request, queryset.filter(revoked_at=None), context)
@@ -171,12 +176,14 @@ class TokenAdmin(TokenColumns, PolicyAdmin):
     def _ask(self, request: HttpRequest, tokens: Any, context: dict[str, Any]) -> TemplateResponse:
         rows, more = listed(tokens)
         texts = {
-            "question": _("It stops working at once and for good, and its open sockets are closed."),
+            "question": _("What is revoked stops working at once and for good; open sockets are closed."),
             "nothing": _("None of these tokens is live."),
             "submit": _("Revoke"),
         }
         back = self.back(request, context.get("original")).url
-        return self.page(request, "confirm.html", {"rows": rows, "more": more, "back": back, **texts, **context})
+        return self.page(
+            request, "confirm.html", {"rows": rows, "more": more, "back": back, **texts, **context}
+        )
 
     def _revoke(self, request: HttpRequest, tokens: Any) -> None:
         count = 0
@@ -184,4 +191,5 @@ class TokenAdmin(TokenColumns, PolicyAdmin):
             changes.revoke_token(Actor.of_user(request.user), token)
             self.log_change(request, token, "Revoked.")
             count += 1
-        self.message_user(request, _("%d tokens are revoked.") % count, messages.SUCCESS)
+        text = ngettext("%d token is revoked.", "%d tokens are revoked.", count)
+        self.message_user(request, text % count, messages.SUCCESS)

@@ -20,7 +20,7 @@ class ClientForm(PolicyForm):
         help_text=_("What a user with a session may do from one of its origins."),
     )
 
-    class Meta:
+    class Meta:  # noqa: D106 (Django prescribes it)
         model = Client
         fields: ClassVar = ["name", "owner", "contact", "notes", "active", "scopes"]
 

@@ -15,6 +15,8 @@ from mcp_guard.models import Scope
 from mcp_guard.policy.scopes import GrantError, canonical
 
 if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as StrOrPromise
+
     _ScopesBase = forms.ModelMultipleChoiceField[Scope]
 else:
     _ScopesBase = forms.ModelMultipleChoiceField
@@ -28,11 +30,12 @@ class Checkboxes(forms.CheckboxSelectMultiple):
 
     template_name = "admin/mcp_guard/widgets/checkboxes.html"
 
-    def __init__(self, *, group: str, nothing: str) -> None:
+    def __init__(self, *, group: StrOrPromise, nothing: StrOrPromise) -> None:
         super().__init__()
         self.group, self.nothing = group, nothing
 
     def get_context(self, name: str, value: Any, attrs: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return what the template shows: also the group's name and the warning."""
         context = super().get_context(name, value, dict(attrs or {}))
         context["widget"].update(group=self.group, nothing=self.nothing)
         return context
@@ -43,11 +46,12 @@ class Radios(forms.RadioSelect):
 
     template_name = "admin/mcp_guard/widgets/radios.html"
 
-    def __init__(self, *, group: str) -> None:
+    def __init__(self, *, group: StrOrPromise) -> None:
         super().__init__()
         self.group = group
 
     def get_context(self, name: str, value: Any, attrs: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return what the template shows: also the group's name."""
         context = super().get_context(name, value, dict(attrs or {}))
         context["widget"]["group"] = self.group
         return context
@@ -78,9 +82,11 @@ class EndpointsField(forms.MultipleChoiceField):
         self.choices = [*declared.items(), *extra]
 
     def prepare_value(self, value: Any) -> list[str]:
+        """Return the names to tick."""
         return names(value)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
+        """Return whether other names are ticked than the row holds; a row without a list always differs."""
         return not isinstance(initial, list) or bool(super().has_changed(names(initial), data))
 
 
@@ -94,11 +100,17 @@ class GrantsField(forms.CharField):
         self.widget = GrantLines()
 
     def prepare_value(self, value: Any) -> str:
+        """Return the lines to show; a row without a list is shown as it stands."""
         if isinstance(value, list):
             return "\n".join(map(str, value))
         return value if isinstance(value, str) else json.dumps(value)
 
     def to_python(self, value: Any) -> Any:
+        """Return the canonical grants in the order typed.
+
+        Raises:
+            ValidationError: naming each line that is no grant.
+        """
         lines = str(value or "").splitlines()
         found, errors = [], []
         for number, line in enumerate(lines, start=1):
@@ -113,6 +125,7 @@ class GrantsField(forms.CharField):
         return list(dict.fromkeys(found))
 
     def has_changed(self, initial: Any, data: Any) -> bool:
+        """Return whether the lines say something else than the row."""
         try:
             return bool(initial != self.to_python(data))
         except ValidationError:
@@ -140,11 +153,9 @@ class GrantLines(forms.Textarea):
 class ScopesField(_ScopesBase):
     """Scopes as checkboxes, each with the beginning of what it opens."""
 
-    def __init__(self, *, nothing: str, **kwargs: Any) -> None:
+    def __init__(self, *, nothing: StrOrPromise, **kwargs: Any) -> None:
         kwargs.setdefault("required", False)
-        super().__init__(
-            Scope.objects.all(), widget=Checkboxes(group=_("Scopes"), nothing=nothing), **kwargs
-        )
+        super().__init__(Scope.objects.all(), widget=Checkboxes(group=_("Scopes"), nothing=nothing), **kwargs)
 
     def label_from_instance(self, obj: Scope) -> str:
         """Return the scope's name and its first grants."""
@@ -175,5 +186,3 @@ def _declared() -> list[tuple[str, str]]:
         (name, f"{name} ({endpoint.profile.value})")
         for name, endpoint in sorted(conf.parse().endpoints.items())
     ]
-
-

@@ -23,7 +23,7 @@ class OriginForm(PolicyForm):
 
     endpoints = EndpointsField(help_text=_("Which endpoints its pages may call."))
 
-    class Meta:
+    class Meta:  # noqa: D106 (Django prescribes it)
         model = AllowedOrigin
         fields: ClassVar = ["origin", "client", "endpoints", "cookies", "active", "expires_at", "note"]
 

@@ -23,6 +23,7 @@ class PolicyForm(_ModelForm):
     refusal: ClassVar[ValidationError | None] = None
 
     def clean(self) -> dict[str, Any] | None:
+        """Return the cleaned values, with what ``changes`` refused beside them."""
         cleaned = super().clean()
         if self.refusal is not None:
             add_refusal(self, self.refusal)

@@ -21,6 +21,6 @@ class ScopeForm(PolicyForm):
         )
     )
 
-    class Meta:
+    class Meta:  # noqa: D106 (Django prescribes it)
         model = Scope
         fields: ClassVar = ["name", "grants", "description"]

@@ -40,7 +40,7 @@ class TokenForm(PolicyForm):
         help_text=_("What it may do."),
     )
 
-    class Meta:
+    class Meta:  # noqa: D106 (Django prescribes it)
         model = Token
         fields: ClassVar = ["name", "kind", "endpoints", "scopes", "not_before", "expires_at"]
 
@@ -61,7 +61,7 @@ class TokenForm(PolicyForm):
 class IssueForm(TokenForm):
     """Issue a token. The user is typed by name, so that no list of users has to be shown."""
 
-    class Meta(TokenForm.Meta):
+    class Meta(TokenForm.Meta):  # noqa: D106 (Django prescribes it)
         fields: ClassVar = ["client", "user", *TokenForm.Meta.fields]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -105,8 +105,9 @@ class RotateForm(forms.Form):
 
 
 def _user_field() -> forms.Field:
-    users = get_user_model()
+    users: Any = get_user_model()
     name = users.USERNAME_FIELD
+    label = getattr(users._meta.get_field(name), "verbose_name", name)
     return forms.ModelChoiceField(
         users._default_manager.all(),
         to_field_name=name,
@@ -117,6 +118,6 @@ def _user_field() -> forms.Field:
             "The %(name)s of whom requests with it act for, or empty. It stops working when that user is "
             "deactivated."
         )
-        % {"name": users._meta.get_field(name).verbose_name},
+        % {"name": label},
         error_messages={"invalid_choice": _("there is no such user; type the name exactly")},
     )
