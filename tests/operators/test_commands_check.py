@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from mcp_guard import gate
-from mcp_guard.management.cli.reasons import _ADVICE, Step, advice, step_of
+from mcp_guard.management.cli.reasons import ADVICE, Step, advice
 from mcp_guard.models import AllowedOrigin, AuditEvent, Client, EndpointState, Revision, Scope, Token
 from mcp_guard.policy.decision import Reason
 from mcp_guard.tokens import mint
@@ -235,8 +235,10 @@ class TestTheDetails:
         assert all(line.isprintable() for line in lines_of(result.out))
 
     def test_every_reason_has_its_step_and_advice(self):
-        assert set(_ADVICE) == set(Reason)
-        assert {step_of(reason) for reason in Reason} == set(Step)
+        listed = [reason for advices in ADVICE.values() for reason in advices]
+        assert sorted(listed, key=list(Reason).index) == list(Reason)
+        assert list(ADVICE) == list(Step)
+        assert all(ADVICE.values())
         assert all(advice(reason).endswith(".") for reason in Reason)
 
 

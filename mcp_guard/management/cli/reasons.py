@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import assert_never
+from typing import Final
 
 from mcp_guard.policy.decision import Reason
 
@@ -24,102 +24,69 @@ class Step(Enum):
 
 def step_of(reason: Reason) -> Step:
     """Return the step at which a reason falls."""
-    match reason:
-        case Reason.POLICY_TOO_OLD | Reason.GUARD_MISSING:
-            return Step.POLICY
-        case Reason.HEAD_MALFORMED:
-            return Step.HEAD
-        case Reason.HOST_NOT_ALLOWED:
-            return Step.HOST
-        case Reason.TLS_REQUIRED:
-            return Step.TLS
-        case Reason.WEBSOCKET_VERSION | Reason.SUBPROTOCOL_NOT_OFFERED:
-            return Step.HANDSHAKE
-        case Reason.SCOPE_INSUFFICIENT:
-            return Step.GRANT
-        case (
-            Reason.ORIGIN_MALFORMED
-            | Reason.ORIGIN_NULL
-            | Reason.ORIGIN_NOT_LISTED
-            | Reason.ORIGIN_NOT_EXPECTED
-            | Reason.ORIGIN_MISSING
-            | Reason.FETCH_SITE_FOREIGN
-        ):
-            return Step.ORIGIN
-        case (
-            Reason.CREDENTIAL_MISSING
-            | Reason.CREDENTIAL_MALFORMED
-            | Reason.CREDENTIAL_AMBIGUOUS
-            | Reason.TOKEN_IN_QUERY
-            | Reason.TOKEN_MISTYPED
-            | Reason.TOKEN_UNKNOWN
-            | Reason.TOKEN_REVOKED
-            | Reason.TOKEN_NOT_YET_VALID
-            | Reason.TOKEN_EXPIRED
-            | Reason.TOKEN_USER_INACTIVE
-            | Reason.TOKEN_CLIENT_DISABLED
-            | Reason.TOKEN_WRONG_ENDPOINT
-            | Reason.TOKEN_WRONG_KIND
-            | Reason.PRINCIPAL_CHANGED
-            | Reason.AUTHENTICATION_TIMEOUT
-            | Reason.SESSION_UNREADABLE
-        ):
-            return Step.CREDENTIAL
-        case (
-            Reason.METHOD_NOT_ALLOWED
-            | Reason.CONTENT_TYPE
-            | Reason.CONTENT_ENCODING
-            | Reason.BODY_TOO_LARGE
-            | Reason.MESSAGE_MALFORMED
-            | Reason.MESSAGE_NOT_TEXT
-            | Reason.MESSAGE_TOO_LARGE
-        ):
-            return Step.CONTENT
-        case _:
-            assert_never(reason)
+    return next(step for step, advices in ADVICE.items() if reason in advices)
 
 
 def advice(reason: Reason) -> str:
     """Return what a reason means and, where something does, what lets the request in."""
-    return _ADVICE[reason]
+    return ADVICE[step_of(reason)][reason]
 
 
-_ADVICE = {
-    Reason.POLICY_TOO_OLD: "The process could not read its policy for too long; look at the database.",
-    Reason.GUARD_MISSING: "No decision was attached to the request; look at the system checks.",
-    Reason.HEAD_MALFORMED: "The head is doubled or not in its plain form; the client has to be repaired.",
-    Reason.HOST_NOT_ALLOWED: "Host names none of the endpoint's hosts; add it to 'hosts' or ALLOWED_HOSTS.",
-    Reason.TLS_REQUIRED: "The endpoint requires TLS, and this came over plain HTTP.",
-    Reason.WEBSOCKET_VERSION: "The handshake is not that of version 13 of the protocol.",
-    Reason.SUBPROTOCOL_NOT_OFFERED: "The client offers subprotocols, and mcp is not among them.",
-    Reason.ORIGIN_MALFORMED: "No browser sends this as an Origin: a scheme, a host in lower case, a port.",
-    Reason.ORIGIN_NULL: "null names nobody: every sandboxed frame sends it. It is never let in.",
-    Reason.ORIGIN_NOT_LISTED: "No active row lists this origin for the endpoint; “origin add” does.",
-    Reason.ORIGIN_NOT_EXPECTED: "The profile of the endpoint is for callers that are no browsers.",
-    Reason.ORIGIN_MISSING: "The endpoint wants an Origin here; see its setting 'missing_origin'.",
-    Reason.FETCH_SITE_FOREIGN: "The browser says that a page of another site sent this without Origin.",
-    Reason.CREDENTIAL_MISSING: "Nothing was presented, and public_scopes opens nothing; “token issue” does.",
-    Reason.CREDENTIAL_MALFORMED: "What was presented has not the form of a bearer token.",
-    Reason.CREDENTIAL_AMBIGUOUS: "Two tokens came at once; one of them decides alone.",
-    Reason.TOKEN_IN_QUERY: "A token in a URL ends up in logs: it belongs into the header Authorization.",
-    Reason.TOKEN_MISTYPED: "The checksum of the token does not fit: it is cut off, mistyped or not ours.",
-    Reason.TOKEN_UNKNOWN: "No row knows this token: it was rotated away, deleted or issued elsewhere.",
-    Reason.TOKEN_REVOKED: "The token is revoked for good; “token issue” makes a new one.",
-    Reason.TOKEN_NOT_YET_VALID: "The token begins later; see its not_before.",
-    Reason.TOKEN_EXPIRED: "The token, or this secret of it after a rotation, has expired.",
-    Reason.TOKEN_USER_INACTIVE: "The user whom the token acts for is deactivated.",
-    Reason.TOKEN_CLIENT_DISABLED: "The client is disabled; “client enable” lets it in again.",
-    Reason.TOKEN_WRONG_ENDPOINT: "The token is for other endpoints.",
-    Reason.TOKEN_WRONG_KIND: "A server token comes without Origin, a browser token from one of its client's.",
-    Reason.PRINCIPAL_CHANGED: "Another client or user than the one the socket was opened for.",
-    Reason.AUTHENTICATION_TIMEOUT: "The first message with a token did not come in time.",
-    Reason.SESSION_UNREADABLE: "The session store did not answer.",
-    Reason.METHOD_NOT_ALLOWED: "The endpoint does not answer this HTTP method.",
-    Reason.CONTENT_TYPE: "A body is application/json in UTF-8 and nothing else.",
-    Reason.CONTENT_ENCODING: "A body comes without Content-Encoding.",
-    Reason.BODY_TOO_LARGE: "The body is larger than the endpoint's limit body_bytes.",
-    Reason.MESSAGE_MALFORMED: "Not one valid JSON-RPC message.",
-    Reason.MESSAGE_NOT_TEXT: "A WebSocket message is text.",
-    Reason.MESSAGE_TOO_LARGE: "The message is larger than the endpoint's limit message_bytes.",
-    Reason.SCOPE_INSUFFICIENT: "None of its scopes grants this; “scope set” or another token does.",
+ADVICE: Final[dict[Step, dict[Reason, str]]] = {
+    Step.POLICY: {
+        Reason.POLICY_TOO_OLD: "The process could not read its policy for too long; look at the database.",
+        Reason.GUARD_MISSING: "No decision was attached to the request; look at the system checks.",
+    },
+    Step.HEAD: {
+        Reason.HEAD_MALFORMED: "The head is doubled or not in its plain form; the client has to be repaired.",
+    },
+    Step.HOST: {
+        Reason.HOST_NOT_ALLOWED: "Not a host of the endpoint; add it to its 'hosts' or to ALLOWED_HOSTS.",
+    },
+    Step.TLS: {
+        Reason.TLS_REQUIRED: "The endpoint requires TLS, and this came over plain HTTP.",
+    },
+    Step.HANDSHAKE: {
+        Reason.WEBSOCKET_VERSION: "The handshake is not that of version 13 of the protocol.",
+        Reason.SUBPROTOCOL_NOT_OFFERED: "The client offers subprotocols, and mcp is not among them.",
+    },
+    Step.ORIGIN: {
+        Reason.ORIGIN_MALFORMED: "No browser sends this: an Origin is scheme, host in lower case, port.",
+        Reason.ORIGIN_NULL: "null names nobody: every sandboxed frame sends it. It is never let in.",
+        Reason.ORIGIN_NOT_LISTED: "No active row lists this origin for the endpoint; “origin add” does.",
+        Reason.ORIGIN_NOT_EXPECTED: "The profile of the endpoint is for callers that are no browsers.",
+        Reason.ORIGIN_MISSING: "The endpoint wants an Origin here; see its setting 'missing_origin'.",
+        Reason.FETCH_SITE_FOREIGN: "The browser says that a page of another site sent this without Origin.",
+    },
+    Step.CREDENTIAL: {
+        Reason.CREDENTIAL_MISSING: "Nothing was presented, and nothing is open without; see “token issue”.",
+        Reason.CREDENTIAL_MALFORMED: "What was presented has not the form of a bearer token.",
+        Reason.CREDENTIAL_AMBIGUOUS: "Two tokens came at once; one of them decides alone.",
+        Reason.TOKEN_IN_QUERY: "A token in a URL ends up in logs: it belongs into the header Authorization.",
+        Reason.TOKEN_MISTYPED: "The checksum of the token does not fit: it is cut off, mistyped or not ours.",
+        Reason.TOKEN_UNKNOWN: "No row knows this token: it was rotated away, deleted or issued elsewhere.",
+        Reason.TOKEN_REVOKED: "The token is revoked for good; “token issue” makes a new one.",
+        Reason.TOKEN_NOT_YET_VALID: "The token begins later; see its not_before.",
+        Reason.TOKEN_EXPIRED: "The token, or this secret of it after a rotation, has expired.",
+        Reason.TOKEN_USER_INACTIVE: "The user whom the token acts for is deactivated.",
+        Reason.TOKEN_CLIENT_DISABLED: "The client is disabled; “client enable” lets it in again.",
+        Reason.TOKEN_WRONG_ENDPOINT: "The token is for other endpoints.",
+        Reason.TOKEN_WRONG_KIND: "A server token has no Origin, a browser token one of its client's.",
+        Reason.PRINCIPAL_CHANGED: "Another client or user than the one the socket was opened for.",
+        Reason.AUTHENTICATION_TIMEOUT: "The first message with a token did not come in time.",
+        Reason.SESSION_UNREADABLE: "The session store did not answer.",
+    },
+    Step.CONTENT: {
+        Reason.METHOD_NOT_ALLOWED: "The endpoint does not answer this HTTP method.",
+        Reason.CONTENT_TYPE: "A body is application/json in UTF-8 and nothing else.",
+        Reason.CONTENT_ENCODING: "A body comes without Content-Encoding.",
+        Reason.BODY_TOO_LARGE: "The body is larger than the endpoint's limit body_bytes.",
+        Reason.MESSAGE_MALFORMED: "Not one valid JSON-RPC message.",
+        Reason.MESSAGE_NOT_TEXT: "A WebSocket message is text.",
+        Reason.MESSAGE_TOO_LARGE: "The message is larger than the endpoint's limit message_bytes.",
+    },
+    Step.GRANT: {
+        Reason.SCOPE_INSUFFICIENT: "None of its scopes grants this; “scope set” or another token does.",
+    },
 }
+"""Every reason stands under exactly one step; a test counts them."""

@@ -94,7 +94,7 @@ def user_named(name: str) -> Any:
     Raises:
         BadInput: beside ``user``.
     """
-    model = get_user_model()
+    model: Any = get_user_model()
     try:
         user = model._default_manager.get_by_natural_key(name)
     except model.DoesNotExist:

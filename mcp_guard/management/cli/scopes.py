@@ -16,7 +16,7 @@ from mcp_guard.management.cli.arguments import (
 from mcp_guard.management.cli.call import Answer, BadInput, Call
 from mcp_guard.management.cli.rows import scope_named
 from mcp_guard.management.cli.text import pairs, table
-from mcp_guard.models import Scope
+from mcp_guard.models import Client, Scope, Token
 
 _COLUMNS = ("name", "grants", "description")
 
@@ -71,7 +71,10 @@ def _list(_call: Call) -> Answer:
 
 def _remove(call: Call) -> Answer:
     scope = scope_named(call.options.name)
-    removed = scope_object(scope) | {"tokens": scope.tokens.count(), "clients": scope.clients.count()}
+    removed = scope_object(scope) | {
+        "tokens": Token.objects.filter(scopes=scope).count(),
+        "clients": Client.objects.filter(scopes=scope).count(),
+    }
     changes.remove_scope(call.actor, scope)
     return Answer(
         removed,

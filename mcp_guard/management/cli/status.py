@@ -36,7 +36,7 @@ def _status(call: Call) -> Answer:
         row | {"origins": len(snapshot.endpoints[row["name"]].allowlist)}
         for row in endpoint_objects(call.now)
     ]
-    problems = [*snapshot.problems, *_undeclared({row["name"] for row in endpoints})]
+    problems = [*snapshot.problems, *_undeclared({str(row["name"]) for row in endpoints})]
     head = {"version": __version__, "revision": snapshot.revision, "epoch": snapshot.epoch or None}
     counts = _counts(call)
     data = head | {"counts": counts, "endpoints": endpoints, "problems": problems}

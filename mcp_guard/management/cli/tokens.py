@@ -22,7 +22,7 @@ from mcp_guard.management.cli.arguments import (
 from mcp_guard.management.cli.call import Answer, Call
 from mcp_guard.management.cli.rows import client_named, names_in, scopes_named, token_numbered, user_named
 from mcp_guard.management.cli.text import iso, pairs, table
-from mcp_guard.models import Client, Token
+from mcp_guard.models import AllowedOrigin, Client, Token
 from mcp_guard.policy.credential import TokenKind
 
 SHOWN_ONCE = "This is the only time the token is shown; only its SHA-256 is stored."
@@ -180,7 +180,7 @@ def _warnings(client: Client, kind: str) -> list[str]:
         warnings.append("kind any works from every page and from every server; browser or server bind it")
     if not client.active:
         warnings.append(f"client {client.name} is disabled: the token will not work until it is enabled")
-    if kind == TokenKind.BROWSER.value and not client.origins.exists():
+    if kind == TokenKind.BROWSER.value and not AllowedOrigin.objects.filter(client=client).exists():
         warnings.append(f"client {client.name} has no origin: a browser token works only from one of its own")
     return warnings
 
