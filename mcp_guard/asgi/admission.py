@@ -1,10 +1,12 @@
-"""What an open socket lives by: who it was admitted as, by what, and under which snapshot.
+"""What an open socket or stream lives by: who it was admitted as, by what, and under which snapshot.
 
 A judgement stands while neither the snapshot nor its deadline has moved; afterwards whoever needs it next,
 a message, a push or the change itself, judges again.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from mcp_guard import gate
 from mcp_guard.live.holder import holder
@@ -15,16 +17,22 @@ from mcp_guard.policy.endpoint import Carrier, Endpoint
 from mcp_guard.policy.facts import Exchange, RequestHead
 from mcp_guard.policy.snapshot import Snapshot
 
+_LONGEST_TIMER: Final = 86400.0
+
 
 class Admission:
-    """The judgement of one socket. ``admitted`` is None until its handshake or a message was let in."""
+    """The judgement of one socket or stream.
 
-    def __init__(self, endpoint: Endpoint, handshake: RequestHead) -> None:
+    ``head`` is what opened it, ``later`` what it is judged by from then on. ``admitted`` is None until the
+    handshake or a message was let in.
+    """
+
+    def __init__(self, endpoint: Endpoint, head: RequestHead, admitted: Admitted | None = None) -> None:
         self.endpoint = endpoint
-        self.handshake = handshake
-        self.head = handshake._replace(exchange=Exchange.MESSAGE)
-        self.admitted: Admitted | None = None
-        self._presented: Presented = NO_CREDENTIAL
+        self.head = head
+        self.later = head if admitted else head._replace(exchange=Exchange.MESSAGE)
+        self.admitted = admitted
+        self._presented: Presented = gate.present(head, endpoint) if admitted else NO_CREDENTIAL
         self._snapshot: Snapshot | None = None
 
     @property
@@ -34,12 +42,19 @@ class Admission:
             return False
         return not self.admitted.until or holder.now() < self.admitted.until
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until it has to be judged again, at most a day; None when nothing of it expires."""
+        if self.admitted is None or not self.admitted.until:
+            return None
+        return min(max(0.0, self.admitted.until - holder.now()) + 0.01, _LONGEST_TIMER)
+
     async def judge_handshake(self) -> Refused | None:
         """Return why the handshake is refused, None when the socket may be accepted."""
-        presented = gate.present(self.handshake, self.endpoint)
+        presented = gate.present(self.head, self.endpoint)
         snapshot = holder.snapshot
-        judged = gate.judge(self.endpoint, self.handshake, presented)
-        settled = await gate.asettle(self.endpoint, self.handshake, judged, presented)
+        judged = gate.judge(self.endpoint, self.head, presented)
+        settled = await gate.asettle(self.endpoint, self.head, judged, presented)
         if isinstance(settled, Admitted):
             self._live_by(settled, presented, snapshot)
         return settled if isinstance(settled, Refused) else None
@@ -71,8 +86,8 @@ class Admission:
         if self.admitted is not None and presented == self._presented and self.stands:
             return self.admitted
         snapshot = holder.snapshot
-        judged = gate.judge(self.endpoint, self.head, presented)
-        settled = await gate.asettle(self.endpoint, self.head, judged, presented)
+        judged = gate.judge(self.endpoint, self.later, presented)
+        settled = await gate.asettle(self.endpoint, self.later, judged, presented)
         if not isinstance(settled, Admitted):
             return settled if isinstance(settled, Refused) else Refused(Reason.CREDENTIAL_MISSING)
         if self.admitted is not None and settled.principal.identity != self.admitted.principal.identity:

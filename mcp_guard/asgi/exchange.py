@@ -1,19 +1,16 @@
-"""Send and receive over one HTTP exchange: whole replies, bounded bodies, stamped answers."""
+"""Send and receive over one HTTP exchange: whole replies and bounded bodies."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Any
 
 from mcp_guard.policy import reply
-from mcp_guard.policy.decision import Admitted, CorsGrant, Reason, Refused
-from mcp_guard.policy.stamp import stamped_headers
+from mcp_guard.policy.decision import CorsGrant, Reason, Refused
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
-
-_FAILED: Final = b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32603, "message": "Internal error"}}'
 
 
 class Disconnected(Exception):
@@ -55,33 +52,3 @@ def replay(body: bytes, receive: Receive) -> Receive:
         return pending.pop() if pending else await receive()
 
     return replayed
-
-
-class StampedSend:
-    """A ``send`` that gives the inner application's answer the headers of the decision.
-
-    An answer that fails before it starts becomes a 500 with the same headers: errors vary by Origin too.
-    """
-
-    __slots__ = ("_admitted", "_send", "started")
-
-    def __init__(self, send: Send, admitted: Admitted) -> None:
-        self._send = send
-        self._admitted = admitted
-        self.started = False
-
-    async def __call__(self, event: Event) -> None:
-        """Send an event of the inner application."""
-        if event["type"] == "http.response.start":
-            self.started = True
-            event = {**event, "headers": stamped_headers(event.get("headers", ()), self._admitted)}
-        await self._send(event)
-
-    async def fail(self) -> None:
-        """Send a 500 unless the answer has started."""
-        if self.started:
-            return
-        length = (b"content-length", str(len(_FAILED)).encode())
-        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), length]
-        await self({"type": "http.response.start", "status": 500, "headers": headers})
-        await self._send({"type": "http.response.body", "body": _FAILED})

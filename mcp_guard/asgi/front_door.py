@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from mcp_guard import conf, gate, wire
-from mcp_guard.asgi.exchange import Receive, Send, StampedSend, send_reply
+from mcp_guard.asgi.answer import Answer
+from mcp_guard.asgi.exchange import Receive, Send, send_reply
 from mcp_guard.http.locate import locate
 from mcp_guard.passage import KEY, Passage
 from mcp_guard.policy.decision import Admitted
@@ -46,8 +47,8 @@ class FrontDoor:
         if not isinstance(settled, Admitted):
             await send_reply(send, gate.answer(endpoint, head, settled))
             return
-        scope[KEY] = Passage(endpoint.name, head, settled)
-        await self.app(scope, receive, StampedSend(send, settled))
+        passage = scope[KEY] = Passage(endpoint.name, head, settled)
+        await Answer(endpoint, passage, receive, send).serve(self.app, scope)
 
 
 def _path_info(scope: wire.Scope) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from mcp_guard import conf, gate, mounts, wire
 from mcp_guard.asgi import relay
-from mcp_guard.asgi.exchange import Disconnected, Receive, Send, StampedSend, read_body, replay, send_reply
+from mcp_guard.asgi.answer import Answer
+from mcp_guard.asgi.exchange import Disconnected, Receive, Send, read_body, replay, send_reply
 from mcp_guard.asgi.websocket import GuardedSocket
 from mcp_guard.mcp.permit import Registered, permit_body
 from mcp_guard.passage import Passage, inner_scope, of_scope
@@ -63,12 +64,8 @@ class Guard:
             if body is None:
                 return
             receive = replay(body, receive)
-        stamped = StampedSend(send, passage.admitted)
-        try:
-            await self.app(inner_scope(scope, endpoint, passage), receive, stamped)
-        except Exception:
-            await stamped.fail()
-            raise
+        answer = Answer(endpoint, passage, receive, send)
+        await answer.serve(self.app, inner_scope(scope, endpoint, passage))
 
     async def _judge_body(
         self, endpoint: Endpoint, passage: Passage, receive: Receive, send: Send

@@ -15,7 +15,6 @@ from mcp_guard import gate, wire
 from mcp_guard.asgi.admission import Admission
 from mcp_guard.asgi.exchange import Event, Receive, Send
 from mcp_guard.live.connections import connections
-from mcp_guard.live.holder import holder
 from mcp_guard.mcp import jsonrpc
 from mcp_guard.mcp.permit import Registered, permit_message
 from mcp_guard.passage import Passage, inner_scope
@@ -28,8 +27,6 @@ SUBPROTOCOL: Final = "mcp"
 
 NORMAL_CLOSURE: Final = 1000
 """Close code of a socket whose application has ended (RFC 6455 section 7.4.1)."""
-
-_LONGEST_TIMER: Final = 86400.0
 
 
 class GuardedSocket:
@@ -67,10 +64,15 @@ class GuardedSocket:
         return Principal() if self.admitted is None else self.admitted.principal
 
     @property
+    def client(self) -> str:
+        """The client whose socket it is; empty until a message has authenticated it."""
+        return self.principal.client
+
+    @property
     def inner_scope(self) -> dict[str, Any]:
         """The scope that the guarded application gets: without credentials, with the principal."""
         admitted = self.admitted or Admitted(Principal())
-        passage = Passage(self.endpoint.name, self._admission.handshake, admitted)
+        passage = Passage(self.endpoint.name, self._admission.head, admitted)
         return inner_scope(self.scope, self.endpoint, passage)
 
     async def open(self) -> bool:
@@ -88,14 +90,14 @@ class GuardedSocket:
         refused = await self._admission.judge_handshake()
         if refused is None:
             return True
-        gate.note(self.endpoint, self._admission.handshake, refused.reason)
+        gate.note(self.endpoint, self._admission.head, refused.reason)
         self.is_closed = True
         await self._send({"type": "websocket.close", "code": reply.close_code(refused.reason)})
         return False
 
     async def accept(self) -> None:
         """Accept the handshake, selecting the subprotocol if it was offered."""
-        offered = self._admission.handshake.headers.get(b"sec-websocket-protocol")
+        offered = self._admission.head.headers.get(b"sec-websocket-protocol")
         self.is_accepted = True
         connections.add(self)
         self._watch_deadline()
@@ -140,7 +142,7 @@ class GuardedSocket:
     async def refuse(self, reason: Reason) -> None:
         """Close the socket because of a refusal, noting it."""
         if not self.is_closed:
-            gate.note(self.endpoint, self._admission.head, reason)
+            gate.note(self.endpoint, self._admission.later, reason)
             await self.close(reply.close_code(reason))
 
     async def close(self, code: int = NORMAL_CLOSURE) -> None:
@@ -221,7 +223,7 @@ class GuardedSocket:
         permitted = permit_message(admitted, message, self._registered)
         if isinstance(permitted, Admitted):
             return message
-        correlation_id = gate.note(self.endpoint, self._admission.head, permitted.reason)
+        correlation_id = gate.note(self.endpoint, self._admission.later, permitted.reason)
         if message.kind is jsonrpc.Kind.REQUEST:
             await self.send_text(_error(message.id, permitted, correlation_id))
         return None
@@ -231,8 +233,8 @@ class GuardedSocket:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self.admitted is not None and self.admitted.until and not self.is_closed:
-            seconds = min(max(0.0, self.admitted.until - holder.now()) + 0.01, _LONGEST_TIMER)
+        seconds = self._admission.seconds_left
+        if seconds is not None and not self.is_closed:
             self._timer = asyncio.get_running_loop().call_later(seconds, self._deadline)
 
     def _deadline(self) -> None:

@@ -6,13 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.db import models, router, transaction
 
+from mcp_guard.live.listen import notify
 from mcp_guard.models import AuditEvent, Change, Revision
 from mcp_guard.writing import policy_write
+
+KEPT_CHANGES: Final = 10_000
+"""How many change records are kept."""
+
+PRUNED_EVERY: Final = 500
+"""How many changes lie between two prunings."""
 
 
 class Actor(NamedTuple):
@@ -52,6 +59,7 @@ def change(actor: Actor, tag: str) -> Iterator[Recorded]:
     alias = router.db_for_write(Revision)
     with transaction.atomic(using=alias), policy_write():
         revision = raise_revision(alias)
+        notify(alias)
         recorded = Recorded()
         yield recorded
         Change.objects.using(alias).create(
@@ -66,6 +74,7 @@ def change(actor: Actor, tag: str) -> Iterator[Recorded]:
             after=recorded.after,
             revision=revision,
         )
+        prune(alias, revision)
         announce(alias)
 
 
@@ -84,6 +93,12 @@ def announce(alias: str) -> None:
     if holder.inline:
         holder.expire()
     transaction.on_commit(holder.expire, using=alias)
+
+
+def prune(alias: str, revision: int) -> None:
+    """Forget the oldest change records now and then; a process that would need one reads everything."""
+    if revision % PRUNED_EVERY == 0:
+        Change.objects.using(alias).filter(revision__lte=revision - KEPT_CHANGES).delete()
 
 
 def fields(row: models.Model, *names: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from typing import Final, Protocol
 
 from mcp_guard.live.holder import holder
@@ -11,6 +12,10 @@ from mcp_guard.live.holder import holder
 
 class Connection(Protocol):
     """Something open that goes on only as long as the gate would let it in."""
+
+    @property
+    def client(self) -> str:
+        """The client whose connection it is; empty for nobody's yet."""
 
     def recheck(self) -> None:
         """Judge it again and close it if it is refused; called in its own event loop."""
@@ -41,6 +46,11 @@ class Connections:
         """Return how many connections are open."""
         with self._lock:
             return sum(map(len, self._open.values()))
+
+    def by_client(self) -> dict[str, int]:
+        """Return how many connections each client has open."""
+        with self._lock:
+            return dict(Counter(one.client for each in self._open.values() for one in each))
 
     def recheck_all(self) -> None:
         """Have every connection judged again, each in its own loop."""

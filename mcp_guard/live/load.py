@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
-from django.db import router
+from django.db import models, router
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from mcp_guard.conf import Config, config
-from mcp_guard.models import AllowedOrigin, Client, EndpointState, Revision, Scope, Token, TokenSecret
+from mcp_guard.models import AllowedOrigin, Change, Client, EndpointState, Revision, Scope, Token, TokenSecret
 from mcp_guard.policy import scopes
 from mcp_guard.policy.allowlist import Listing
 from mcp_guard.policy.credential import TokenKind, TokenRecord
@@ -26,15 +26,22 @@ from mcp_guard.policy.snapshot import EndpointPolicy, Snapshot
 REMEMBERED: Final = timedelta(days=30)
 """How long a revoked or expired token is still told apart from an unknown one."""
 
+NamedGrants = dict[int, tuple[str, list[str]]]
+"""Name and grants of each scope, by its id."""
+
 T = TypeVar("T")
 
 
 class Look(NamedTuple):
-    """One look at the revision; ``clock`` is the database's, in seconds since the epoch."""
+    """One look at the revision; ``clock`` is the database's, in seconds since the epoch.
+
+    ``changed_at`` is when the revision was raised, 0 when its record is gone.
+    """
 
     revision: int
     epoch: str
     clock: float
+    changed_at: float
 
 
 class UnparsableRow(ValueError):
@@ -44,23 +51,57 @@ class UnparsableRow(ValueError):
 def load() -> Snapshot:
     """Return the policy as the database has it now.
 
-    The revision is read first: what is committed while the rows are read makes the snapshot newer than
-    its number says, and the next look at the revision loads again.
-
     Raises:
         django.db.Error: when the database cannot be read.
     """
     alias = router.db_for_write(Revision)
-    return _load(alias, look(alias), config())
+    return load_at(alias, look(alias))
+
+
+def load_at(alias: str, seen: Look) -> Snapshot:
+    """Return the policy as the database has it now, under the revision that was seen before.
+
+    What is committed while the rows are read makes the snapshot newer than its number says; the next look
+    at the revision then reads it again.
+
+    Raises:
+        django.db.Error: when the database cannot be read.
+    """
+    grants, problems = _grants(alias)
+    endpoints, rule_problems = _endpoints(alias, grants)
+    tokens, token_problems = read_tokens(alias, grants)
+    found = (*problems, *rule_problems, *token_problems)
+    return Snapshot(seen.revision, seen.epoch, config().max_age, endpoints, tokens, found)
+
+
+def reload_rules(alias: str, seen: Look, known: Snapshot) -> Snapshot:
+    """Return a snapshot with the origins and endpoints of now and the tokens of before."""
+    grants, problems = _grants(alias)
+    endpoints, rule_problems = _endpoints(alias, grants)
+    kept = tuple(problem for problem in known.problems if problem.startswith("token secret"))
+    found = (*problems, *rule_problems, *kept)
+    return Snapshot(seen.revision, seen.epoch, config().max_age, endpoints, known.tokens, found)
+
+
+def reload_tokens(alias: str, seen: Look, known: Snapshot, ids: frozenset[int]) -> Snapshot:
+    """Return a snapshot with some tokens as they are now and everything else as before."""
+    grants, _ = _grants(alias)
+    read, problems = read_tokens(alias, grants, ids)
+    tokens = {digest: record for digest, record in known.tokens.items() if record.token_id not in ids}
+    tokens.update(read)
+    kept = tuple(p for p in known.problems if not p.startswith("token secret") or p not in problems)
+    return Snapshot(seen.revision, seen.epoch, known.max_age, known.endpoints, tokens, (*kept, *problems))
 
 
 def look(alias: str) -> Look:
-    """Return the current revision, the epoch and the clock of the database."""
-    rows = Revision.objects.using(alias).filter(pk=1).annotate(clock=Now())
-    row = rows.values_list("n", "epoch", "clock").first()
+    """Return the current revision, its time, the epoch and the clock of the database."""
+    changed_at = Change.objects.using(alias).filter(revision=models.OuterRef("n")).values("at")
+    rows = Revision.objects.using(alias).filter(pk=1)
+    rows = rows.annotate(clock=Now(), changed_at=models.Subquery(changed_at))
+    row = rows.values_list("n", "epoch", "clock", "changed_at").first()
     if row is None:
-        return Look(0, "", timezone.now().timestamp())
-    return Look(row[0], str(row[1]), row[2].timestamp())
+        return Look(0, "", timezone.now().timestamp(), 0.0)
+    return Look(row[0], str(row[1]), row[2].timestamp(), _seconds(row[3]))
 
 
 def inactive_users(alias: str) -> frozenset[int]:
@@ -78,10 +119,8 @@ def empty(settings: Config) -> Snapshot:
     return Snapshot(-1, "", settings.max_age, endpoints, {})
 
 
-def _load(alias: str, seen: Look, settings: Config) -> Snapshot:
-    problems: list[str] = []
-    grants = _grants(alias, problems)
-    listings = _listings(alias, grants, problems)
+def _endpoints(alias: str, grants: NamedGrants) -> tuple[dict[str, EndpointPolicy], list[str]]:
+    listings, problems = _listings(alias, grants)
     states = {
         state.name: _seconds(state.report_only_until) for state in EndpointState.objects.using(alias).all()
     }
@@ -92,10 +131,9 @@ def _load(alias: str, seen: Look, settings: Config) -> Snapshot:
             states.get(name, endpoint.report_only_until),
             _public(endpoint.public_scopes, grants, f"endpoint {name}", problems),
         )
-        for name, endpoint in settings.endpoints.items()
+        for name, endpoint in config().endpoints.items()
     }
-    tokens = _tokens(alias, grants, problems)
-    return Snapshot(seen.revision, seen.epoch, settings.max_age, endpoints, tokens, tuple(problems))
+    return endpoints, problems
 
 
 def _parsed(rows: Iterable[Any], parse: Callable[[Any], T], problems: list[str]) -> Iterable[tuple[Any, T]]:
@@ -106,9 +144,10 @@ def _parsed(rows: Iterable[Any], parse: Callable[[Any], T], problems: list[str])
             problems.append(f"{row._meta.verbose_name} #{row.pk}: {error}")
 
 
-def _grants(alias: str, problems: list[str]) -> dict[int, tuple[str, list[str]]]:
+def _grants(alias: str) -> tuple[NamedGrants, list[str]]:
+    problems: list[str] = []
     rows = Scope.objects.using(alias).all()
-    return {row.pk: (row.name, found) for row, found in _parsed(rows, _parse_grants, problems)}
+    return {row.pk: (row.name, found) for row, found in _parsed(rows, _parse_grants, problems)}, problems
 
 
 def _parse_grants(row: Scope) -> list[str]:
@@ -121,22 +160,19 @@ def _parse_grants(row: Scope) -> list[str]:
     return list(row.grants)
 
 
-def _public(
-    names: tuple[str, ...], grants: dict[int, tuple[str, list[str]]], where: str, problems: list[str]
-) -> Grants:
+def _public(names: tuple[str, ...], grants: NamedGrants, where: str, problems: list[str]) -> Grants:
     by_name = dict(grants.values())
     problems += [f"{where}: public scope {name!r} does not exist" for name in names if name not in by_name]
     return scopes.compile_grants([g for name in names for g in by_name.get(name, [])])
 
 
-def _joined(ids: Iterable[int], grants: dict[int, tuple[str, list[str]]]) -> Grants:
+def _joined(ids: Iterable[int], grants: NamedGrants) -> Grants:
     found = [grant for pk in ids if pk in grants for grant in grants[pk][1]]
     return scopes.compile_grants(found) if found else NO_GRANTS
 
 
-def _listings(
-    alias: str, grants: dict[int, tuple[str, list[str]]], problems: list[str]
-) -> dict[str, dict[bytes, Listing]]:
+def _listings(alias: str, grants: NamedGrants) -> tuple[dict[str, dict[bytes, Listing]], list[str]]:
+    problems: list[str] = []
     of_client = _scope_ids(Client.scopes.through.objects.using(alias).values_list("client_id", "scope_id"))
     rows = AllowedOrigin.objects.using(alias).select_related("client")
     listings: dict[str, dict[bytes, Listing]] = {}
@@ -152,7 +188,7 @@ def _listings(
         )
         for endpoint in row.endpoints:
             listings.setdefault(endpoint, {})[origin] = listing
-    return listings
+    return listings, problems
 
 
 def _parse_origin(row: AllowedOrigin) -> bytes:
@@ -162,11 +198,13 @@ def _parse_origin(row: AllowedOrigin) -> bytes:
     return row.origin.encode("ascii")
 
 
-def _tokens(
-    alias: str, grants: dict[int, tuple[str, list[str]]], problems: list[str]
-) -> dict[bytes, TokenRecord]:
+def read_tokens(
+    alias: str, grants: NamedGrants, ids: frozenset[int] | None = None
+) -> tuple[dict[bytes, TokenRecord], list[str]]:
+    """Return the records of all tokens, or of some, by the SHA-256 of each secret."""
+    problems: list[str] = []
     since = timezone.now() - REMEMBERED
-    of_token = _scope_ids(Token.scopes.through.objects.using(alias).values_list("token_id", "scope_id"))
+    pairs = Token.scopes.through.objects.using(alias)
     rows = (
         TokenSecret.objects.using(alias)
         .filter(token__expires_at__gt=since)
@@ -174,11 +212,14 @@ def _tokens(
         .exclude(expires_at__lt=since)
         .select_related("token__client", "token__user")
     )
+    if ids is not None:
+        pairs, rows = pairs.filter(token_id__in=ids), rows.filter(token_id__in=ids)
+    of_token = _scope_ids(pairs.values_list("token_id", "scope_id"))
 
     def record(secret: TokenSecret) -> tuple[bytes, TokenRecord]:
         return _parse_token(secret, _joined(of_token.get(secret.token_id, ()), grants))
 
-    return dict(found for _, found in _parsed(rows, record, problems))
+    return dict(found for _, found in _parsed(rows.iterator(2000), record, problems)), problems
 
 
 def _parse_token(secret: TokenSecret, grants: Grants) -> tuple[bytes, TokenRecord]:

@@ -1,0 +1,55 @@
+"""Follow the changes of policy: read again what the change records name, or everything when in doubt.
+
+The records of a process that follows are contiguous and begin with the one it knows. A gap (they were
+pruned), a smaller revision or a known revision with another time (the database was restored from a backup
+and went on) means that nothing of what is in memory can be trusted.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mcp_guard.live import load
+from mcp_guard.live.load import Look
+from mcp_guard.models import Change
+from mcp_guard.policy.snapshot import Snapshot
+
+MOST: Final = 500
+"""From how many changes on everything is read again: it is cheaper then."""
+
+_RULES: Final = frozenset({"origin", "endpoint"})
+
+
+def follow(alias: str, known: Snapshot | None, before: Look | None, seen: Look) -> Snapshot:
+    """Return the policy at the revision that was seen, from the one that is known.
+
+    Raises:
+        django.db.Error: when the database cannot be read.
+    """
+    if known is None or before is None:
+        return load.load_at(alias, seen)
+    changes = changes_between(alias, before, seen)
+    if changes is None:
+        return load.load_at(alias, seen)
+    subjects = {subject for subject, _ in changes}
+    if subjects <= _RULES:
+        return load.reload_rules(alias, seen, known)
+    if subjects == {"token"}:
+        return load.reload_tokens(alias, seen, known, frozenset(int(pk) for _, pk in changes))
+    return load.load_at(alias, seen)
+
+
+def changes_between(alias: str, before: Look, seen: Look) -> list[tuple[str, str]] | None:
+    """Return subject and id of each change between two looks, None when they are not all known."""
+    count = seen.revision - before.revision
+    if seen.epoch != before.epoch or not 0 < count <= MOST:
+        return None
+    rows = Change.objects.using(alias).filter(revision__range=(before.revision, seen.revision))
+    found = list(rows.values_list("revision", "at", "subject", "subject_id"))
+    if before.revision:
+        if not found or (found[0][0], found[0][1].timestamp()) != (before.revision, before.changed_at):
+            return None
+        found = found[1:]
+    if [row[0] for row in found] != list(range(before.revision + 1, seen.revision + 1)):
+        return None
+    return [(row[2], row[3]) for row in found]

@@ -1,0 +1,129 @@
+"""A thread that reads again in every interval, at once when it is asked, and never twice at a time.
+
+Whoever needs a fresh read starts or joins one and waits for it, but not longer than the bound: a read that
+hangs in a dead connection keeps its thread and nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+WAIT_SECONDS: Final = 2.0
+"""How long anybody waits for a read at most."""
+
+Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
+
+
+class Refresher:
+    """Runs ``read`` on a thread of its own, which starts when somebody first asks.
+
+    ``read`` must not raise. ``interval`` returns the seconds between two reads nobody asked for, ``ended``
+    is called on the thread as its last act.
+    """
+
+    def __init__(
+        self, read: Callable[[str], None], interval: Callable[[], float], ended: Callable[[], None]
+    ) -> None:
+        self._read = read
+        self._interval = interval
+        self._ended = ended
+        self._condition = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._asked = self._served = 0
+        self._source = "start"
+        self._reading_since = 0.0
+        self._waiters: list[Waiter] = []
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def nudge(self, source: str) -> None:
+        """Read at once if the thread runs; ``source`` says who asked."""
+        with self._condition:
+            if self.is_running:
+                self._asked += 1
+                self._source = source
+                self._condition.notify_all()
+
+    def wait(self) -> None:
+        """Start or join a read that begins from now on, and wait for it within WAIT_SECONDS."""
+        with self._condition:
+            target = self._ask()
+            self._condition.wait_for(lambda: self._served >= target, self._patience())
+
+    async def wait_async(self) -> None:
+        """Do as ``wait`` without blocking the event loop or a thread."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        with self._condition:
+            self._ask()
+            patience = self._patience()
+            self._waiters.append((loop, waiter))
+        await asyncio.wait([waiter], timeout=patience)
+
+    def stop(self) -> None:
+        """End the thread, waiting for it within WAIT_SECONDS; the next one who asks starts a new one."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(WAIT_SECONDS)
+        self._thread = None
+
+    def _ask(self) -> int:
+        """Ask for a read and return its number; the condition is held."""
+        if not self.is_running:
+            self._stopping = False
+            self._thread = threading.Thread(target=self._run, name="mcp_guard policy", daemon=True)
+            self._thread.start()
+        self._asked += 1
+        self._source = "request"
+        self._condition.notify_all()
+        return self._asked
+
+    def _patience(self) -> float:
+        """How long to wait: not again in full for a read that hangs already."""
+        hanging = time.monotonic() - self._reading_since if self._reading_since else 0.0
+        return max(0.0, WAIT_SECONDS - hanging)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                with self._condition:
+                    target, source, self._source = self._asked, self._source, "poll"
+                    self._reading_since = time.monotonic()
+                self._read(source)
+                with self._condition:
+                    self._reading_since = 0.0
+                    self._served = max(self._served, target)
+                    waiters, self._waiters = self._waiters, []
+                    self._condition.notify_all()
+                _wake(waiters)
+                with self._condition:
+                    self._condition.wait_for(self._has_work, self._interval())
+        finally:
+            self._ended()
+
+    def _has_work(self) -> bool:
+        return self._stopping or self._asked > self._served
+
+
+def _wake(waiters: list[Waiter]) -> None:
+    for loop, waiter in waiters:
+        try:
+            loop.call_soon_threadsafe(_finish, waiter)
+        except RuntimeError:  # the loop was closed while its request waited
+            continue
+
+
+def _finish(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
