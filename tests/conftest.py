@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import psycopg
 import pytest
 import redis
-from psycopg import sql
+
+from tests.databases import postgres_database
 
 POSTGRES_URL: Final = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS_URL: Final = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -77,11 +77,14 @@ def pytest_report_header() -> list[str]:
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
     """Create an empty PostgreSQL database and return its URL; it is dropped afterwards."""
-    name = f"mcp_guard_test_{uuid4().hex}"
-    with psycopg.connect(POSTGRES_URL, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield urlsplit(POSTGRES_URL)._replace(path=f"/{name}").geturl()
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with postgres_database(POSTGRES_URL) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_server() -> str:
+    """Return the URL of a PostgreSQL server on which databases may be created."""
+    return POSTGRES_URL
 
 
 @pytest.fixture

@@ -39,6 +39,19 @@ def test_every_case_holds_on(server, tmp_path, capsys):
     assert run.remarks == []
 
 
+@pytest.mark.services
+def test_changes_of_policy_reach_open_sockets_on_postgresql(postgres_server, tmp_path):
+    file = CaseFile(CASES)
+    cases = [case for case in file.cases if case.changes_state or case.policy in ("admin", "null-listed")]
+    run = Run(file, f"{COMMAND} --postgres {postgres_server}", "uvicorn", tmp_path)
+
+    results = run.all(cases)
+
+    if failed := failures(results):
+        pytest.fail("\n".join(failed), pytrace=False)
+    assert {result.outcome for result in results} == {"passed"}
+
+
 def test_cases_have_distinct_ids_in_known_policies():
     file = CaseFile(CASES)
 

@@ -11,12 +11,13 @@ import os
 import shlex
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
 import django
 from django.core.management import call_command
+
+from tests.databases import postgres_database, sqlite_database
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 ACTIONS: Final = ("revoke", "expire", "remove_origin", "origins")
@@ -29,12 +30,14 @@ def main() -> None:
     parser.add_argument("--policy", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--server", choices=["daphne", "uvicorn"], required=True)
+    parser.add_argument("--postgres", metavar="URL", help="a server for the database (default: SQLite)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with tempfile.TemporaryDirectory(prefix="corpus-site-") as folder:
+    server = options.postgres
+    with postgres_database(server) if server else sqlite_database() as database:
         os.environ["DJANGO_SETTINGS_MODULE"] = "tests.corpus.site.settings"
         os.environ["CORPUS_POLICY"] = options.policy
-        os.environ["CORPUS_DATABASE"] = str(Path(folder) / "db.sqlite3")
+        os.environ["CORPUS_DATABASE"] = database
         django.setup()
         serve(options.server, options.port)
 

@@ -49,7 +49,7 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": database("", Path(os.environ["CORPUS_DATABASE"]))}
+DATABASES = {"default": database(os.environ["CORPUS_DATABASE"], Path())}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # nobody logs in with a password
 TIME_ZONE = "UTC"
