@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from mcp_guard.conf.endpoint import ENDPOINT_KEYS, build, networks
+from mcp_guard.conf.endpoint import ENDPOINT_KEYS, REPORT_ONLY_DAYS, build, networks
 from mcp_guard.conf.reader import Problem, ProblemKind, Reader, shown
 from mcp_guard.policy.endpoint import Endpoint
 
@@ -55,9 +55,6 @@ CONFIGURING_SETTINGS: Final = frozenset(
 )
 """Settings that an endpoint is built from."""
 
-REPORT_ONLY_DAYS: Final = 14
-"""Longest report-only phase in days."""
-
 NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
 """Grammar of an endpoint's name."""
 
@@ -74,7 +71,7 @@ class Config:
     problems: tuple[Problem, ...] = ()
 
 
-_cached: Config | None = None
+_cached: tuple[Config, list[str]] | None = None
 
 
 def config() -> Config:
@@ -91,11 +88,15 @@ def config() -> Config:
 
 
 def parse() -> Config:
-    """Return the parsed setting with its problems, reading it anew only after it changed."""
+    """Return the parsed setting with its problems, reading it anew only after it changed.
+
+    Django's test runner replaces ALLOWED_HOSTS without a signal, hence the look at it.
+    """
     global _cached  # noqa: PLW0603 (one parse for each process)
-    if _cached is None:
-        _cached = _parse(getattr(settings, "MCP_GUARD", {}))
-    return _cached
+    hosts = settings.ALLOWED_HOSTS
+    if _cached is None or _cached[1] is not hosts:
+        _cached = _parse(getattr(settings, "MCP_GUARD", {})), hosts
+    return _cached[0]
 
 
 def endpoint(name: str) -> Endpoint:
@@ -142,11 +143,22 @@ def _parse(raw: object) -> Config:
         else:
             endpoints[name] = build(name, inner, proxies, roots)
         reader.problems += inner.problems
+    token_days, token_max_days = _token_days(reader)
     return Config(
         endpoints,
         max_age=reader.number("MAX_AGE", 10.0, 3, 300),
         poll_interval=reader.number("POLL_INTERVAL", 1.0, 0.05, 60),
-        token_days=int(reader.number("TOKEN_DAYS", 90, 1, 3650)),
-        token_max_days=int(reader.number("TOKEN_MAX_DAYS", 90, 1, 3650)),
+        token_days=token_days,
+        token_max_days=token_max_days,
         problems=tuple(reader.problems),
     )
+
+
+def _token_days(reader: Reader) -> tuple[int, int]:
+    """Return how long a token lives by default and at most, in days."""
+    days, longest = reader.count("TOKEN_DAYS", 90, 1, 3650), reader.count("TOKEN_MAX_DAYS", 90, 1, 3650)
+    if days > longest:
+        text = f"is {days}, more than TOKEN_MAX_DAYS, which is {longest}"
+        hint = "No token could be issued without saying when it expires."
+        reader.wrong("TOKEN_DAYS", text, hint, ProblemKind.CONTRADICTION)
+    return days, longest

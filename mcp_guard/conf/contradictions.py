@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcp_guard.policy.endpoint import Carrier, Endpoint, Profile
+from mcp_guard.policy.endpoint import Carrier, Endpoint, MissingOrigin, Profile
 
 
 def contradictions(endpoint: Endpoint) -> list[tuple[str, str]]:
@@ -37,5 +37,10 @@ def contradictions(endpoint: Endpoint) -> list[tuple[str, str]]:
         found.append((
             "has a token setting with the profile 'public'",
             "Credentials are never read there; remove token_header and token_every_message.",
+        ))  # fmt: skip
+    if profile is Profile.BACKEND and endpoint.missing_origin_http is MissingOrigin.REFUSE:
+        found.append((
+            "has missing_origin 'refuse' for http with the profile 'backend'",
+            "That profile refuses a present Origin, so nobody would be let in; remove it.",
         ))  # fmt: skip
     return found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from datetime import UTC, datetime
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from django.conf import settings
 
@@ -21,6 +21,8 @@ from mcp_guard.policy.endpoint import (
     Network,
     Profile,
 )
+from mcp_guard.policy.headers import JOINED, SINGLE
+from mcp_guard.policy.opening import REPORT_ONLY_SECONDS
 
 ENDPOINT_KEYS: Final = {
     "profile": "how the endpoint is exposed",
@@ -39,6 +41,9 @@ ENDPOINT_KEYS: Final = {
     "extra_headers": "further request headers a preflight grants",
 }
 """Every key of an endpoint and what it is; the documentation is checked against it."""
+
+REPORT_ONLY_DAYS: Final = REPORT_ONLY_SECONDS // 86400
+"""Longest report-only phase in days."""
 
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
@@ -76,13 +81,16 @@ def build(name: str, reader: Reader, proxies: tuple[Network, ...], roots: frozen
         extra_headers=tuple(header.lower() for header in _headers(reader)),
         limits=limits,
     )
-    reader.problems += [
-        Problem(ProblemKind.CONTRADICTION, reader.where, text, hint) for text, hint in contradictions(built)
-    ]
+    if reader.values.get("profile") == built.profile.value:  # nothing contradicts a profile that is unknown
+        reader.problems += [
+            Problem(ProblemKind.CONTRADICTION, reader.where, text, hint)
+            for text, hint in contradictions(built)
+        ]
     return built
 
 
 def _profile(reader: Reader) -> Profile:
+    """Return the profile; for an unknown one the one that lets in the fewest, beside the problem."""
     value = reader.values.get("profile")
     for profile in Profile:
         if profile.value == value:
@@ -95,6 +103,7 @@ def _profile(reader: Reader) -> Profile:
 
 
 def _hosts(reader: Reader) -> HostRules:
+    hosts: tuple[Any, ...]  # ALLOWED_HOSTS holds what an environment left out, too
     if "hosts" in reader.values:
         hosts, source = reader.texts("hosts"), "hosts"
     else:
@@ -104,7 +113,8 @@ def _hosts(reader: Reader) -> HostRules:
     exact: set[bytes] = set()
     names: set[bytes] = set()
     suffixes: list[bytes] = []
-    for host in map(str.lower, hosts):
+    for named in hosts:
+        host = named.lower() if isinstance(named, str) else ""
         found = _HOST.fullmatch(host)
         if host == "*":
             continue
@@ -114,7 +124,7 @@ def _hosts(reader: Reader) -> HostRules:
         elif found:
             (exact if found[1] else names).add(host.encode())
         else:
-            reader.wrong("hosts", f"names {shown(host)}, which is not a host", f"Taken from {source}.")
+            reader.wrong("hosts", f"names {shown(named)}, which is not a host", f"Taken from {source}.")
     if not exact and not names:
         reader.wrong(
             "hosts", f"names no host (from {source} = {list(hosts)!r})",
@@ -157,7 +167,7 @@ def _token_header(reader: Reader) -> bytes | None:
     )
     if value is None:
         return None
-    if value.lower() in {"authorization", "cookie", "host", "origin", "content-type"}:
+    if value.lower().encode() in SINGLE | JOINED.keys():
         reader.wrong("token_header", f"is {value!r}, which already has a meaning")
         return None
     return str(value).lower().encode()
@@ -180,7 +190,11 @@ def _report_only(reader: Reader) -> float:
     except (TypeError, ValueError):
         reader.wrong("report_only", f"is {shown(value)}, not an ISO date such as '2030-01-31'")
         return 0.0
-    return (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp()
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    if until > datetime.now(UTC) + timedelta(days=REPORT_ONLY_DAYS):
+        reader.wrong("report_only", f"is {shown(value)}, more than {REPORT_ONLY_DAYS} days ahead")
+        return 0.0
+    return max(0.0, until.timestamp())
 
 
 def _limits(reader: Reader) -> Limits:
@@ -189,8 +203,8 @@ def _limits(reader: Reader) -> Limits:
     default = Limits()
     inner.refuse_unknown(dict.fromkeys(Limits.__slots__, ""))
     return Limits(
-        body_bytes=int(inner.number("body_bytes", default.body_bytes, 1024, 1 << 30)),
-        message_bytes=int(inner.number("message_bytes", default.message_bytes, 1024, 1 << 24)),
+        body_bytes=inner.count("body_bytes", default.body_bytes, 1024, 1 << 30),
+        message_bytes=inner.count("message_bytes", default.message_bytes, 1024, 1 << 24),
         first_message_seconds=inner.number("first_message_seconds", default.first_message_seconds, 0.1, 60),
     )
 

@@ -66,6 +66,11 @@ class Reader:
         what = f"a number from {low:g} to {high:g}"
         return float(self.read(key, default, lambda v: _is_number(v) and low <= v <= high, what))
 
+    def count(self, key: str, default: int, low: int, high: int) -> int:
+        """Return a whole number within its bounds."""
+        what = f"a whole number from {low} to {high}"
+        return int(self.read(key, default, lambda v: _is_whole(v) and low <= v <= high, what))
+
     def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return a list of strings."""
         return tuple(self.read(key, default, _is_list_of_text, "a list of strings"))
@@ -83,6 +88,10 @@ class Reader:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_list_of_text(value: object) -> bool:
