@@ -11,17 +11,15 @@ from django.utils.translation import gettext as _
 
 from mcp_guard import conf
 from mcp_guard.admin.states import LABELS, WORKING, State
+from mcp_guard.forms.fields import is_grant
 from mcp_guard.policy.origin import OriginError, canonical
-from mcp_guard.policy.scopes import GrantError
-from mcp_guard.policy.scopes import canonical as canonical_grant
 
 NOTHING: Final = "-"
 
 
 def warning(text: object) -> SafeString:
     """Return a text marked as something to look at."""
-    sign = format_html('<span aria-hidden="true">⚠ </span>')
-    return format_html('<span class="mcp-guard-warning">{}{}</span>', sign, text)
+    return format_html('<span class="mcp-guard-warning"><span aria-hidden="true">⚠ </span>{}</span>', text)
 
 
 def code(text: object) -> SafeString:
@@ -55,14 +53,6 @@ def _grant(stored: object) -> SafeString:
     return code(stored) if is_grant(stored) else warning(_("%(grant)s (no grant)") % {"grant": stored})
 
 
-def is_grant(stored: object) -> bool:
-    """Return whether the gate can read a grant that stands in a row."""
-    try:
-        return isinstance(stored, str) and canonical_grant(stored) == stored
-    except GrantError:
-        return False
-
-
 def scopes(found: Iterable[object]) -> SafeString:
     """Return the names of scopes, marking none."""
     names = [code(scope) for scope in found]
@@ -93,7 +83,7 @@ def _origin_note(text: str) -> SafeString:
         return _note(warning(_("not as browsers send it (%(known)s): never matches") % {"known": known}))
     unicode_form = readable(text)
     if unicode_form is None:
-        return format_html("")
+        return SafeString()
     return _note(format_html("{} {}", _("in Unicode:"), code(unicode_form)))
 
 

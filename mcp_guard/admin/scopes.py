@@ -18,6 +18,7 @@ from mcp_guard.admin import columns
 from mcp_guard.admin.policy import EDITED_PAST, PolicyAdmin
 from mcp_guard.changes import Actor
 from mcp_guard.forms import ScopeForm
+from mcp_guard.forms.fields import is_grant
 from mcp_guard.models import Scope
 
 
@@ -60,7 +61,7 @@ class ScopeAdmin(PolicyAdmin):
         """Return what keeps the scope from opening anything."""
         if not row.grants:
             return [columns.warning(_("This scope opens nothing: it holds no grant."))]
-        if not isinstance(row.grants, list) or not all(map(columns.is_grant, row.grants)):
+        if not isinstance(row.grants, list) or not all(map(is_grant, row.grants)):
             return [columns.warning(EDITED_PAST)]
         return ()
 

@@ -85,6 +85,6 @@ def is_usable(token: Token) -> bool:
 
 def _until(secret: Any) -> SafeString:
     if secret.expires_at is None:
-        return format_html("")
+        return SafeString()
     left = _("for %(time)s") % {"time": timeuntil(secret.expires_at)}
     return format_html(' <span class="mcp-guard-note">{}</span>', left)

@@ -101,6 +101,8 @@ class GrantsField(forms.CharField):
 
     def prepare_value(self, value: Any) -> str:
         """Return the lines to show; a row without a list is shown as it stands."""
+        if value is None:
+            return ""
         if isinstance(value, list):
             return "\n".join(map(str, value))
         return value if isinstance(value, str) else json.dumps(value)
@@ -161,9 +163,19 @@ class ScopesField(_ScopesBase):
         """Return the scope's name and its first grants."""
         if not isinstance(obj.grants, list) or not obj.grants:
             return _("%(name)s: opens nothing") % {"name": obj.name}
-        shown = ", ".join(map(str, obj.grants[:SHOWN_GRANTS]))
+        if not all(map(is_grant, obj.grants)):
+            return _("%(name)s: cannot be used, opens nothing") % {"name": obj.name}
+        shown = ", ".join(obj.grants[:SHOWN_GRANTS])
         more = len(obj.grants) - SHOWN_GRANTS
         return f"{obj.name}: {shown}" + (_(" and %(count)d more") % {"count": more} if more > 0 else "")
+
+
+def is_grant(stored: object) -> bool:
+    """Return whether the gate can read a grant that stands in a row."""
+    try:
+        return isinstance(stored, str) and canonical(stored) == stored
+    except GrantError:
+        return False
 
 
 def names(stored: object) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
@@ -11,6 +12,45 @@ from mcp_guard.forms.fields import EndpointsField
 from mcp_guard.forms.policy import PolicyForm
 from mcp_guard.models import AllowedOrigin
 from mcp_guard.policy.origin import OriginError, canonical
+
+
+class OriginField(forms.CharField):
+    """One origin, cleaned to its canonical form.
+
+    It has no maxlength: a browser would cut a long paste down to another, shorter origin without a word.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("label", _("Origin"))
+        kwargs.setdefault("help_text", AllowedOrigin._meta.get_field("origin").help_text)
+        attrs = {
+            "class": "vTextField",
+            "spellcheck": "false",
+            "autocapitalize": "none",
+            "autocomplete": "off",
+        }
+        super().__init__(widget=forms.TextInput(attrs=attrs | {"inputmode": "url"}), **kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        """Return the canonical form of what was typed.
+
+        Raises:
+            ValidationError: saying what is wrong with it.
+        """
+        typed = super().to_python(value)
+        if not typed:
+            return typed
+        try:
+            return canonical(typed)
+        except OriginError as error:
+            raise ValidationError(str(error)) from None
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Return whether something else would be stored; a row edited by hand differs from what it shows."""
+        try:
+            return bool(initial != self.to_python(data))
+        except ValidationError:
+            return True
 
 
 class OriginForm(PolicyForm):
@@ -21,6 +61,7 @@ class OriginForm(PolicyForm):
 
     typed = ""
 
+    origin = OriginField()
     endpoints = EndpointsField(help_text=_("Which endpoints its pages may call."))
 
     class Meta:  # noqa: D106 (Django prescribes it)
@@ -31,18 +72,9 @@ class OriginForm(PolicyForm):
         super().__init__(*args, **kwargs)
         if "endpoints" in self.fields and self.instance.pk:
             self.fields["endpoints"].keep(self.instance.endpoints)  # type: ignore[attr-defined]
-        if "origin" in self.fields:
-            attrs = self.fields["origin"].widget.attrs
-            # A browser would cut a long paste down to another, shorter origin without a word.
-            attrs.pop("maxlength", None)
-            attrs.update(spellcheck="false", autocapitalize="none", autocomplete="off", inputmode="url")
 
-    def clean_origin(self) -> str:
-        """Return the canonical form of what was typed."""
-        typed = self.cleaned_data["origin"].strip()
-        try:
-            stored = canonical(typed)
-        except OriginError as error:
-            raise ValidationError(str(error)) from None
-        self.typed = typed if typed != stored else ""
-        return stored
+    def clean_origin(self) -> Any:
+        """Return the canonical form, remembering what was typed."""
+        typed = str(self.data.get(self.add_prefix("origin"), "")).strip()
+        self.typed = typed if typed != self.cleaned_data["origin"] else ""
+        return self.cleaned_data["origin"]
