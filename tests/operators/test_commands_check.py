@@ -42,7 +42,7 @@ def issue(run: Run, *options: str) -> tuple[str, str]:
 
 def ask(run: Run, *options: str, endpoint: str = "notes", token: str | None = None) -> dict:
     extra = [] if token is None else ["--token"]
-    result: Result = run("check", "--endpoint", endpoint, *options, *extra, "--json", stdin=f"{token}\n")
+    result: Result = run("check", "--endpoint", endpoint, *options, *extra, "--json", stdin=f"{token}\nsecond line\n")
     assert (result.status, result.err) == (0, "")
     return result.data
 
