@@ -10,7 +10,7 @@ from typing import Final
 
 from django.core import checks
 
-from mcp_guard.checks.deployment import check_deployment, check_origins
+from mcp_guard.checks.deployment import check_deployment, check_rows
 from mcp_guard.checks.installation import check_daphne, check_middleware, check_mounts
 from mcp_guard.checks.settings import check_settings
 
@@ -18,7 +18,7 @@ IDS: Final = {
     "mcp_guard.E001": "a value of MCP_GUARD cannot be used",
     "mcp_guard.E002": "MCP_GUARD has a key that does not exist",
     "mcp_guard.E003": "an endpoint has a profile that does not exist",
-    "mcp_guard.E004": "an endpoint contradicts its profile",
+    "mcp_guard.E004": "settings contradict each other",
     "mcp_guard.E005": "an endpoint names no host",
     "mcp_guard.E006": "a view is guarded, but the middleware is not installed",
     "mcp_guard.E007": "the middleware is not the first one",
@@ -33,6 +33,8 @@ IDS: Final = {
     "mcp_guard.W006": "an endpoint takes tokens without TLS in production",
     "mcp_guard.W007": "a localhost origin is listed in production",
     "mcp_guard.W008": "an endpoint is in report-only",
+    "mcp_guard.W009": "a guarded route depends on the active language",
+    "mcp_guard.W010": "the rows of policy cannot be read",
 }
 """Every check and what it means; the documentation is checked against it."""
 
@@ -43,4 +45,4 @@ def register() -> None:
     for check in (check_settings, check_middleware, check_mounts, check_daphne):
         checks.register(check, tag)
     checks.register(check_deployment, tag, deploy=True)
-    checks.register(check_origins, checks.Tags.database, deploy=True)
+    checks.register(check_rows, checks.Tags.database, deploy=True)

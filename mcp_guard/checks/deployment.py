@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning  # noqa: A004 (Django's names)
+from django.db import DatabaseError, router
+from django.utils import timezone
 
 from mcp_guard import conf
 from mcp_guard.policy.endpoint import Profile
+
+_LOCAL: Final = re.compile(
+    r"https?://(?:localhost|[a-z0-9.-]+\.localhost|127\.[0-9.]+|0\.0\.0\.0|\[::1\])(?::[0-9]+)?"
+)
+"""Origins of pages that programs on the user's own machine serve."""
 
 
 def check_deployment(**_: Any) -> list[CheckMessage]:
@@ -29,31 +37,49 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
                     id="mcp_guard.W006",
                 )
             )
-        if endpoint.report_only_until:
-            found.append(
-                Warning(
-                    f"Endpoint {endpoint.name!r} has report_only set: it lets unlisted origins in.",
-                    hint="Remove it once the reported origins are listed.",
-                    id="mcp_guard.W008",
-                )
-            )
+        if endpoint.report_only_until > timezone.now().timestamp():
+            found.append(_report_only(endpoint.name, "has report_only set", "Remove it"))
     return found
 
 
-def check_origins(databases: Any = None, **_: Any) -> list[CheckMessage]:
-    """Return the listed origins that are on somebody's own machine."""
-    if not databases:
+def check_rows(databases: Any = None, **_: Any) -> list[CheckMessage]:
+    """Return what rows let in that a production site should not: local origins, unlisted ones."""
+    from mcp_guard.models import Revision  # noqa: PLC0415 (needs the app registry)
+
+    alias = router.db_for_write(Revision)
+    if alias not in (databases or ()):
         return []
+    try:
+        return [*_local_origins(alias), *_switched_endpoints(alias)]
+    except DatabaseError as error:
+        hint = "Run manage.py migrate; until then the gate answers 503."
+        return [Warning(f"Policy cannot be read: {type(error).__name__}.", hint=hint, id="mcp_guard.W010")]
+
+
+def _local_origins(alias: str) -> Iterator[CheckMessage]:
     from mcp_guard.models import AllowedOrigin  # noqa: PLC0415 (needs the app registry)
 
-    local = re.compile(r"https?://(?:localhost|[a-z0-9.-]+\.localhost|127\.[0-9.]+|\[::1\])(?::[0-9]+)?")
-    rows = AllowedOrigin.objects.filter(active=True).values_list("origin", flat=True)
-    return [
-        Warning(
-            f"The origin {origin} is listed.",
-            hint="Every program on a user's machine can serve a page there; take it off in production.",
-            id="mcp_guard.W007",
-        )
-        for origin in rows
-        if local.fullmatch(origin)
-    ]
+    rows = AllowedOrigin.objects.using(alias).filter(active=True).exclude(expires_at__lte=timezone.now())
+    for origin in rows.values_list("origin", flat=True):
+        if _LOCAL.fullmatch(origin):
+            yield Warning(
+                f"The origin {origin} is listed.",
+                hint="Every program on a user's machine can serve a page there; take it off in production.",
+                id="mcp_guard.W007",
+            )
+
+
+def _switched_endpoints(alias: str) -> Iterator[CheckMessage]:
+    from mcp_guard.models import EndpointState  # noqa: PLC0415 (needs the app registry)
+
+    rows = EndpointState.objects.using(alias).filter(report_only_until__gt=timezone.now())
+    for name, until in rows.values_list("name", "report_only_until"):
+        yield _report_only(name, f"is in report-only until {until:%Y-%m-%d %H:%M %Z}", "Enforce it")
+
+
+def _report_only(name: str, text: str, remedy: str) -> CheckMessage:
+    return Warning(
+        f"Endpoint {name!r} {text}: it lets unlisted origins in.",
+        hint=f"{remedy} once the reported origins are listed.",
+        id="mcp_guard.W008",
+    )
