@@ -15,7 +15,9 @@ class McpGuardConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect what listens to Django; nothing is read from the database here."""
-        from mcp_guard import checks, signals  # noqa: PLC0415 (both need the app registry)
+        from mcp_guard import checks, signals  # noqa: PLC0415 (all three need the app registry)
+        from mcp_guard.live import subscribe  # noqa: PLC0415
 
         checks.register()
         signals.connect()
+        subscribe.connect()

@@ -1,36 +1,30 @@
 """The gate: gather what a head presents, decide, note the refusal. The only caller of ``decide``.
 
-``judge`` never waits and never asks the database. When it returns ``AwaitsPolicy`` or ``AwaitsSession``
-the adapter settles that in its own colour, ``settle`` or ``asettle``, and gets the final decision.
+``judge`` never waits and never asks the database. What it cannot say from memory it returns as something
+it awaits; the adapter settles that in its own colour, ``settle`` or ``asettle``, and gets the final
+decision. Every wait is bounded, and what cannot be read lets nobody in.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-from typing import NamedTuple
+import time
+from typing import Final, NamedTuple
 
 from mcp_guard.audit import refusals
-from mcp_guard.live import sessions
+from mcp_guard.audit.counts import decisions
+from mcp_guard.live import lookup, sessions
 from mcp_guard.live.holder import holder
 from mcp_guard.policy import decide as rules
 from mcp_guard.policy import reply
 from mcp_guard.policy.credential import (
-    AMBIGUOUS_CREDENTIAL,
-    MALFORMED_CREDENTIAL,
     MISTYPED_TOKEN,
-    NO_CREDENTIAL,
-    QUERY_CREDENTIAL,
     UNKNOWN_TOKEN,
     Credential,
     IssuedToken,
     Presented,
     PresentedToken,
-    UnreadSession,
-    bearer_text,
-    query_has_token,
-    session_key,
-    token68,
 )
 from mcp_guard.policy.decision import (
     Admitted,
@@ -45,19 +39,28 @@ from mcp_guard.policy.endpoint import Endpoint
 from mcp_guard.policy.facts import RequestFacts, RequestHead
 from mcp_guard.policy.scopes import Operation
 from mcp_guard.policy.snapshot import Snapshot
-from mcp_guard.tokens import digest, is_well_formed
+from mcp_guard.presented import present
 
 log = logging.getLogger("mcp_guard.gate")
+
+ROUNDS: Final = 4
+"""How many things one decision may wait for: policy, a token, a session, and policy once more."""
 
 
 class AwaitsPolicy(NamedTuple):
     """The snapshot has to be refreshed before anything can be said."""
 
 
+class AwaitsToken(NamedTuple):
+    """The token is not among those in memory, and not all of them are."""
+
+    presented: PresentedToken
+
+
 Settled = Admitted | PreflightGranted | Refused | AwaitsMessage
 """A decision that is final for its exchange."""
 
-Judged = Decision | AwaitsPolicy
+Judged = Decision | AwaitsPolicy | AwaitsToken
 
 _AWAITS_POLICY = AwaitsPolicy()
 
@@ -70,39 +73,51 @@ def judge(endpoint: Endpoint, head: RequestHead, presented: Presented | None = N
     """
     if holder.is_behind:
         return _AWAITS_POLICY
-    return _judge(endpoint, head, presented)
+    return _judge(endpoint, head, presented, holder.age)
 
 
 def settle(
     endpoint: Endpoint, head: RequestHead, judged: Judged, presented: Presented | None = None
 ) -> Settled:
-    """Return the final decision, reading what it waits for; each wait is bounded."""
-    if isinstance(judged, AwaitsPolicy):
-        holder.refresh()
-        judged = _judge(endpoint, head, presented)
-    if isinstance(judged, AwaitsSession):
+    """Return the final decision, reading what it waits for."""
+    for _ in range(ROUNDS):
         try:
-            session = sessions.read(judged.key)
+            match judged:
+                case AwaitsPolicy():
+                    asked = time.monotonic()
+                    holder.refresh()
+                    judged = _judge(endpoint, head, presented, holder.age_since(asked))
+                case AwaitsSession(key):
+                    judged = judge(endpoint, head, sessions.read(key))
+                case AwaitsToken(token):
+                    judged = _judge_found(endpoint, head, lookup.find(token.digest))
+                case _:
+                    return judged
         except Exception as error:  # noqa: BLE001 (a store that fails in any way lets nobody in)
-            return _unreadable(error)
-        judged = _judge(endpoint, head, session)
-    return _final(judged)
+            return _unreadable(judged, error)
+    return Refused(Reason.POLICY_TOO_OLD)
 
 
 async def asettle(
     endpoint: Endpoint, head: RequestHead, judged: Judged, presented: Presented | None = None
 ) -> Settled:
     """Do as ``settle`` without blocking the event loop."""
-    if isinstance(judged, AwaitsPolicy):
-        await holder.arefresh()
-        judged = _judge(endpoint, head, presented)
-    if isinstance(judged, AwaitsSession):
+    for _ in range(ROUNDS):
         try:
-            session = await sessions.aread(judged.key)
+            match judged:
+                case AwaitsPolicy():
+                    asked = time.monotonic()
+                    await holder.arefresh()
+                    judged = _judge(endpoint, head, presented, holder.age_since(asked))
+                case AwaitsSession(key):
+                    judged = judge(endpoint, head, await sessions.aread(key))
+                case AwaitsToken(token):
+                    judged = _judge_found(endpoint, head, await lookup.afind(token.digest))
+                case _:
+                    return judged
         except Exception as error:  # noqa: BLE001 (a store that fails in any way lets nobody in)
-            return _unreadable(error)
-        judged = _judge(endpoint, head, session)
-    return _final(judged)
+            return _unreadable(judged, error)
+    return Refused(Reason.POLICY_TOO_OLD)
 
 
 def permit(admitted: Admitted, operation: Operation) -> Admitted | Refused:
@@ -112,7 +127,7 @@ def permit(admitted: Admitted, operation: Operation) -> Admitted | Refused:
 
 def explain(endpoint: Endpoint, head: RequestHead, snapshot: Snapshot, now: float) -> Decision:
     """Return what the gate would decide under a given snapshot at a given time, noting nothing."""
-    credential = _look_up(present(head, endpoint), snapshot)
+    credential = _look_up(present(head, endpoint), snapshot) or UNKNOWN_TOKEN
     return rules.decide(RequestFacts(endpoint.name, head, credential, now, 0.0), snapshot)
 
 
@@ -137,60 +152,49 @@ def note(endpoint: Endpoint, head: RequestHead, reason: Reason) -> str:
     return correlation_id
 
 
-def present(head: RequestHead, endpoint: Endpoint) -> Presented:
-    """Return what the head of a request presents.
-
-    An explicit carrier decides alone: with one, the cookie is not even looked at. Two are refused.
-    """
-    if endpoint.ignores_credentials:
-        return QUERY_CREDENTIAL if query_has_token(head.query) else NO_CREDENTIAL
-    headers = head.headers
-    authorization = headers.get(b"authorization")
-    second = headers.get(endpoint.token_header) if endpoint.token_header is not None else None
-    in_query = bool(head.query) and query_has_token(head.query)
-    if (authorization is not None) + (second is not None) + in_query > 1:
-        return AMBIGUOUS_CREDENTIAL
-    if authorization is not None:
-        return present_text(bearer_text(authorization))
-    if second is not None:
-        return present_text(bearer_text(second) or token68(second))
-    if in_query:
-        return QUERY_CREDENTIAL
-    if endpoint.profile.reads_cookies and b"cookie" in headers:
-        key = session_key(headers[b"cookie"], endpoint.session_cookie)
-        return NO_CREDENTIAL if key is None else UnreadSession(key)
-    return NO_CREDENTIAL
+def _judge(
+    endpoint: Endpoint, head: RequestHead, presented: Presented | None, age: float
+) -> Decision | AwaitsToken:
+    snapshot = holder.snapshot
+    if presented is None:
+        presented = present(head, endpoint)
+    credential = _look_up(presented, snapshot)
+    if credential is None:
+        assert isinstance(presented, PresentedToken)  # noqa: S101 (nothing else is looked up)
+        return AwaitsToken(presented)
+    return _decide(endpoint, head, credential, snapshot, age)
 
 
-def present_text(text: str | None) -> Presented:
-    """Return the credential that a token text is; None stands for something that is no token."""
-    if text is None:
-        return MALFORMED_CREDENTIAL
-    return PresentedToken(digest(text), is_well_formed(text))
+def _judge_found(endpoint: Endpoint, head: RequestHead, found: lookup.Found) -> Decision | AwaitsPolicy:
+    """Judge by a token that was read from the database under the snapshot that goes with it."""
+    credential = UNKNOWN_TOKEN if found.record is None else IssuedToken(found.record)
+    return _decide(endpoint, head, credential, found.snapshot, holder.age_since(found.asked))
 
 
-def _judge(endpoint: Endpoint, head: RequestHead, presented: Presented | None) -> Decision:
-    snapshot, age = holder.snapshot, holder.age
-    credential = _look_up(present(head, endpoint) if presented is None else presented, snapshot)
-    return rules.decide(RequestFacts(endpoint.name, head, credential, holder.now(), age), snapshot)
+def _decide(
+    endpoint: Endpoint, head: RequestHead, credential: Credential, snapshot: Snapshot, age: float
+) -> Decision:
+    decision = rules.decide(RequestFacts(endpoint.name, head, credential, holder.now(), age), snapshot)
+    if isinstance(decision, Admitted):
+        decisions.count(endpoint.name, head.exchange.value, "admitted")
+    return decision
 
 
-def _look_up(presented: Presented, snapshot: Snapshot) -> Credential:
+def _look_up(presented: Presented, snapshot: Snapshot) -> Credential | None:
+    """Return the credential, None for a token that may be in the database alone."""
     if not isinstance(presented, PresentedToken):
         return presented
     record = snapshot.tokens.get(presented.digest)
     if record is not None:
         return IssuedToken(record)
-    return UNKNOWN_TOKEN if presented.well_formed else MISTYPED_TOKEN
+    if not presented.well_formed:
+        return MISTYPED_TOKEN
+    if not snapshot.is_partial:
+        return UNKNOWN_TOKEN
+    record = lookup.remembered(presented.digest)
+    return None if record is None else IssuedToken(record)
 
 
-def _unreadable(error: Exception) -> Refused:
-    log.warning("a session could not be read: %s", type(error).__name__)
-    return Refused(Reason.SESSION_UNREADABLE)
-
-
-def _final(judged: Judged) -> Settled:
-    """A session that awaits another session cannot be: what is still open is refused."""
-    if isinstance(judged, AwaitsSession | AwaitsPolicy):
-        return Refused(Reason.SESSION_UNREADABLE)
-    return judged
+def _unreadable(judged: Judged, error: Exception) -> Refused:
+    log.warning("%s could not be settled: %s", type(judged).__name__, type(error).__name__)
+    return Refused(Reason.STORE_UNREADABLE)

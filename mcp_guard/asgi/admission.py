@@ -11,11 +11,12 @@ from typing import Final
 from mcp_guard import gate
 from mcp_guard.live.holder import holder
 from mcp_guard.mcp import jsonrpc
-from mcp_guard.policy.credential import NO_CREDENTIAL, Presented
+from mcp_guard.policy.credential import NO_CREDENTIAL, Presented, UnreadSession
 from mcp_guard.policy.decision import Admitted, Reason, Refused
 from mcp_guard.policy.endpoint import Carrier, Endpoint
 from mcp_guard.policy.facts import Exchange, RequestHead
 from mcp_guard.policy.snapshot import Snapshot
+from mcp_guard.presented import present, present_text
 
 _LONGEST_TIMER: Final = 86400.0
 
@@ -32,7 +33,7 @@ class Admission:
         self.head = head
         self.later = head if admitted else head._replace(exchange=Exchange.MESSAGE)
         self.admitted = admitted
-        self._presented: Presented = gate.present(head, endpoint) if admitted else NO_CREDENTIAL
+        self._presented: Presented = present(head, endpoint) if admitted else NO_CREDENTIAL
         self._snapshot: Snapshot | None = None
 
     @property
@@ -49,9 +50,18 @@ class Admission:
             return None
         return min(max(0.0, self.admitted.until - holder.now()) + 0.01, _LONGEST_TIMER)
 
+    @property
+    def session_key(self) -> str:
+        """The session that admitted it; empty when it was none."""
+        return self._presented.key if isinstance(self._presented, UnreadSession) and self.admitted else ""
+
+    def doubt(self) -> None:
+        """Let the last judgement stand no longer."""
+        self._snapshot = None
+
     async def judge_handshake(self) -> Refused | None:
         """Return why the handshake is refused, None when the socket may be accepted."""
-        presented = gate.present(self.head, self.endpoint)
+        presented = present(self.head, self.endpoint)
         snapshot = holder.snapshot
         judged = gate.judge(self.endpoint, self.head, presented)
         settled = await gate.asettle(self.endpoint, self.head, judged, presented)
@@ -64,7 +74,7 @@ class Admission:
         endpoint = self.endpoint
         match bearer:
             case jsonrpc.BearerText(text) if self._takes_message_tokens:
-                return await self._admit_by(gate.present_text(text))
+                return await self._admit_by(present_text(text))
             case jsonrpc.NoBearer():
                 pass
             case _:

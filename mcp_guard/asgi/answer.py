@@ -48,6 +48,16 @@ class Answer:
         """The client whose stream it is."""
         return self._passage.principal.client
 
+    @property
+    def session_key(self) -> str:
+        """The session it was admitted by; empty when it was none."""
+        return "" if self._admission is None else self._admission.session_key
+
+    @property
+    def user_id(self) -> int | None:
+        """The user it acts for."""
+        return self._passage.principal.user_id
+
     async def serve(self, app: Any, scope: Mapping[str, Any]) -> None:
         """Run the application; one that fails before it answers becomes a 500 with the same headers."""
         self._server = asyncio.current_task()
@@ -68,6 +78,12 @@ class Answer:
         if self._is_ended or self._admission is None or self._admission.stands:
             return
         self._keep(self._judge_again())
+
+    def doubt(self) -> None:
+        """Judge the stream again, whatever the policy says."""
+        if self._admission is not None:
+            self._admission.doubt()
+            self.recheck()
 
     async def _judge_again(self) -> None:
         if self._admission is None:

@@ -69,6 +69,16 @@ class GuardedSocket:
         return self.principal.client
 
     @property
+    def session_key(self) -> str:
+        """The session it was admitted by; empty when it was none."""
+        return self._admission.session_key
+
+    @property
+    def user_id(self) -> int | None:
+        """The user it acts for."""
+        return self.principal.user_id
+
+    @property
     def inner_scope(self) -> dict[str, Any]:
         """The scope that the guarded application gets: without credentials, with the principal."""
         admitted = self.admitted or Admitted(Principal())
@@ -166,6 +176,11 @@ class GuardedSocket:
         task = asyncio.get_running_loop().create_task(self._recheck())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def doubt(self) -> None:
+        """Judge the socket again, whatever the policy says."""
+        self._admission.doubt()
+        self.recheck()
 
     async def _recheck(self) -> None:
         judged = await self._admission.judge_again()

@@ -10,9 +10,9 @@ import json
 import logging
 import threading
 import time
-from collections import Counter
 from typing import Final
 
+from mcp_guard.audit.counts import decisions
 from mcp_guard.audit.redact import redacted
 from mcp_guard.policy.decision import Reason
 from mcp_guard.policy.endpoint import Endpoint
@@ -27,23 +27,19 @@ LINES_PER_SECOND: Final = 50
 MAX_VALUE: Final = 200
 """Longest text taken over from a request, in characters."""
 
-Key = tuple[str, str, str]
-
 
 class RefusalLog:
-    """The refusals of one process: counters by endpoint, exchange and reason, all of them closed sets."""
+    """Which refusals of one process are written, and how many were not."""
 
     def __init__(self) -> None:
-        self.counts: Counter[Key] = Counter()
         self._lock = threading.Lock()
         self._second = 0
         self._written = 0
         self._unwritten = 0
 
-    def note(self, key: Key, second: int) -> int | None:
-        """Count a refusal; return how many lines were left out before this one, None to leave it out too."""
+    def take(self, second: int) -> int | None:
+        """Return how many lines were left out before this one, None to leave it out too."""
         with self._lock:
-            self.counts[key] += 1
             if second != self._second:
                 self._second, self._written = second, 0
             if self._written >= LINES_PER_SECOND:
@@ -63,8 +59,8 @@ def note(endpoint: Endpoint, head: RequestHead, reason: Reason, correlation_id: 
 
     Values of the request are cut, token texts in them masked, and everything outside of ASCII escaped.
     """
-    key = (endpoint.name, head.exchange.value, reason.value)
-    unwritten = refusal_log.note(key, int(time.monotonic()))
+    decisions.count(endpoint.name, head.exchange.value, reason.value)
+    unwritten = refusal_log.take(int(time.monotonic()))
     if unwritten is None:
         return
     headers = head.headers

@@ -38,6 +38,7 @@ TOP_LEVEL_KEYS: Final = {
     "ROOT_PATHS": "values of root_path (SCRIPT_NAME) that the server itself sets",
     "MAX_AGE": "seconds after which an unrefreshed policy answers 503",
     "POLL_INTERVAL": "seconds between two looks at the revision",
+    "TOKENS_IN_MEMORY": "how many token secrets a process holds; the others are looked up",
     "TOKEN_DAYS": "days until a token expires when nothing else is said",
     "TOKEN_MAX_DAYS": "longest life of a token in days",
 }
@@ -66,6 +67,7 @@ class Config:
     endpoints: Mapping[str, Endpoint]
     max_age: float = 10.0
     poll_interval: float = 1.0
+    tokens_in_memory: int = 100_000
     token_days: int = 90
     token_max_days: int = 90
     problems: tuple[Problem, ...] = ()
@@ -148,6 +150,7 @@ def _parse(raw: object) -> Config:
         endpoints,
         max_age=reader.number("MAX_AGE", 10.0, 3, 300),
         poll_interval=reader.number("POLL_INTERVAL", 1.0, 0.05, 60),
+        tokens_in_memory=reader.count("TOKENS_IN_MEMORY", 100_000, 1, 10_000_000),
         token_days=token_days,
         token_max_days=token_max_days,
         problems=tuple(reader.problems),

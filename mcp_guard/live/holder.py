@@ -22,6 +22,7 @@ from django.db import close_old_connections, connections, router
 from mcp_guard.conf import CONFIGURING_SETTINGS, config
 from mcp_guard.live import feed, load
 from mcp_guard.live.counter import Counter, path_of_database
+from mcp_guard.live.delays import Delays
 from mcp_guard.live.listen import Listeners, push
 from mcp_guard.live.refresher import Refresher
 from mcp_guard.models import Revision
@@ -44,6 +45,7 @@ class Holder:
     def __init__(self) -> None:
         self.inline = False
         self._after_swap: list[Callable[[], None]] = []
+        self._after_read: list[Callable[[], None]] = []
         self._reset()
 
     def _reset(self) -> None:
@@ -61,6 +63,7 @@ class Holder:
         self.failures = 0
         self.last_error = ""
         self.source = ""
+        self.delays = Delays()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -76,6 +79,14 @@ class Holder:
         if self._moved != self._counter.value or self._applied < self._changes:
             return float("inf")
         return time.monotonic() - self._read_at
+
+    def age_since(self, asked: float) -> float:
+        """Return the age for a request that asked for a read at a monotonic time.
+
+        A read that began afterwards covers all that was committed before the request, so a change that
+        came after it does not count against that read.
+        """
+        return time.monotonic() - self._read_at if self._read_at >= asked else self.age
 
     @property
     def is_behind(self) -> bool:
@@ -93,6 +104,10 @@ class Holder:
     def listen(self, after_swap: Callable[[], None]) -> None:
         """Call ``after_swap`` after each swap of the snapshot, on the refreshing thread."""
         self._after_swap.append(after_swap)
+
+    def after_each_read(self, action: Callable[[], None]) -> None:
+        """Call ``action`` after each successful read, swapped or not, on the refreshing thread."""
+        self._after_read.append(action)
 
     def expire(self) -> None:
         """Say that this process has committed a change.
@@ -156,6 +171,8 @@ class Holder:
         try:
             close_old_connections()
             self._read(source)
+            for action in self._after_read:
+                action()
         except Exception as error:  # noqa: BLE001 (whatever fails, the thread must go on looking)
             self.failures += 1
             self.last_error = type(error).__name__
@@ -178,6 +195,8 @@ class Holder:
         self._applied, self._moved = changes, moved
         self.failures, self.source = 0, source
         if swapped:
+            if known is not None and seen.changed_at:
+                self.delays.observe(max(0.0, self.now() - seen.changed_at))
             for after_swap in self._after_swap:
                 after_swap()
 

@@ -7,6 +7,7 @@ it lets nobody in, and the operator sees it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -71,7 +72,8 @@ def load_at(alias: str, seen: Look) -> Snapshot:
     endpoints, rule_problems = _endpoints(alias, grants)
     tokens, token_problems = read_tokens(alias, grants)
     found = (*problems, *rule_problems, *token_problems)
-    return Snapshot(seen.revision, seen.epoch, config().max_age, endpoints, tokens, found)
+    is_partial = len(tokens) >= config().tokens_in_memory
+    return Snapshot(seen.revision, seen.epoch, config().max_age, endpoints, tokens, found, is_partial)
 
 
 def reload_rules(alias: str, seen: Look, known: Snapshot) -> Snapshot:
@@ -80,7 +82,7 @@ def reload_rules(alias: str, seen: Look, known: Snapshot) -> Snapshot:
     endpoints, rule_problems = _endpoints(alias, grants)
     kept = tuple(problem for problem in known.problems if problem.startswith("token secret"))
     found = (*problems, *rule_problems, *kept)
-    return Snapshot(seen.revision, seen.epoch, config().max_age, endpoints, known.tokens, found)
+    return replace(known, revision=seen.revision, epoch=seen.epoch, endpoints=endpoints, problems=found)
 
 
 def reload_tokens(alias: str, seen: Look, known: Snapshot, ids: frozenset[int]) -> Snapshot:
@@ -90,7 +92,9 @@ def reload_tokens(alias: str, seen: Look, known: Snapshot, ids: frozenset[int]) 
     tokens = {digest: record for digest, record in known.tokens.items() if record.token_id not in ids}
     tokens.update(read)
     kept = tuple(p for p in known.problems if not p.startswith("token secret") or p not in problems)
-    return Snapshot(seen.revision, seen.epoch, known.max_age, known.endpoints, tokens, (*kept, *problems))
+    return replace(
+        known, revision=seen.revision, epoch=seen.epoch, tokens=tokens, problems=(*kept, *problems)
+    )
 
 
 def look(alias: str) -> Look:
@@ -203,23 +207,44 @@ def read_tokens(
 ) -> tuple[dict[bytes, TokenRecord], list[str]]:
     """Return the records of all tokens, or of some, by the SHA-256 of each secret."""
     problems: list[str] = []
-    since = timezone.now() - REMEMBERED
     pairs = Token.scopes.through.objects.using(alias)
-    rows = (
-        TokenSecret.objects.using(alias)
-        .filter(token__expires_at__gt=since)
-        .exclude(token__revoked_at__lt=since)
-        .exclude(expires_at__lt=since)
-        .select_related("token__client", "token__user")
-    )
+    rows = _secrets(alias)
     if ids is not None:
         pairs, rows = pairs.filter(token_id__in=ids), rows.filter(token_id__in=ids)
+    else:
+        rows = rows.order_by("-pk")[: config().tokens_in_memory]
     of_token = _scope_ids(pairs.values_list("token_id", "scope_id"))
 
     def record(secret: TokenSecret) -> tuple[bytes, TokenRecord]:
         return _parse_token(secret, _joined(of_token.get(secret.token_id, ()), grants))
 
     return dict(found for _, found in _parsed(rows.iterator(2000), record, problems)), problems
+
+
+def read_token(alias: str, digest: bytes) -> TokenRecord | None:
+    """Return the record of one secret, None when there is none that counts.
+
+    Raises:
+        django.db.Error: when the database cannot be read.
+    """
+    secret = _secrets(alias).filter(digest=digest.hex()).first()
+    if secret is None:
+        return None
+    read, _ = read_tokens(alias, _grants(alias)[0], frozenset({secret.token_id}))
+    return read.get(digest)
+
+
+def _secrets(alias: str) -> models.QuerySet[TokenSecret]:
+    """Return the secrets that are told apart from unknown ones."""
+    since = timezone.now() - REMEMBERED
+    rows: models.QuerySet[TokenSecret] = (
+        TokenSecret.objects.using(alias)
+        .filter(token__expires_at__gt=since)
+        .exclude(token__revoked_at__lt=since)
+        .exclude(expires_at__lt=since)
+        .select_related("token__client", "token__user")
+    )
+    return rows
 
 
 def _parse_token(secret: TokenSecret, grants: Grants) -> tuple[bytes, TokenRecord]:

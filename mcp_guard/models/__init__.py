@@ -1,7 +1,7 @@
 """The rows of policy, written through ``mcp_guard.changes`` only, and the history of their changes."""
 
 from mcp_guard.models.base import PolicyModel
-from mcp_guard.models.history import AuditEvent, Change, Revision
+from mcp_guard.models.history import AuditEvent, Change, ProcessState, Revision
 from mcp_guard.models.policy import AllowedOrigin, Client, EndpointState, Scope, Token, TokenSecret
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Client",
     "EndpointState",
     "PolicyModel",
+    "ProcessState",
     "Revision",
     "Scope",
     "Token",

@@ -71,3 +71,25 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tag} {self.subject}"
+
+
+class ProcessState(models.Model):
+    """How one process was when it last said so; a heartbeat, no policy."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    host = models.CharField(_("host"), max_length=120)
+    pid = models.PositiveIntegerField(_("process"))
+    started_at = models.DateTimeField(_("started"))
+    seen_at = models.DateTimeField(_("last seen"), db_index=True)
+    revision = models.PositiveBigIntegerField(_("revision"))
+    age = models.FloatField(_("age of its policy in seconds"))
+    source = models.CharField(_("refreshed by"), max_length=20)
+    connections = models.JSONField(_("open connections by client"), default=dict)
+
+    class Meta:
+        verbose_name = _("process")
+        verbose_name_plural = _("processes")
+        ordering = ("host", "pid")
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"

@@ -71,7 +71,9 @@ def _head_refusal(head: RequestHead, endpoint: Endpoint) -> Reason | None:
     if head.malformed is not None or head.root_path not in endpoint.root_paths:
         return Reason.HEAD_MALFORMED
     host = head.headers.get(b"host")
-    if host is None or not endpoint.hosts.accept(host):
+    if host is None:  # RFC 9112 section 3.2
+        return Reason.HEAD_MALFORMED
+    if not endpoint.hosts.accept(host):
         return Reason.HOST_NOT_ALLOWED
     if endpoint.require_tls and not is_tls(head, endpoint):
         return Reason.TLS_REQUIRED

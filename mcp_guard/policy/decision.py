@@ -49,7 +49,7 @@ class Reason(Enum):
     AUTHENTICATION_TIMEOUT = "authentication_timeout"
     SCOPE_INSUFFICIENT = "scope_insufficient"
     POLICY_TOO_OLD = "policy_too_old"
-    SESSION_UNREADABLE = "session_unreadable"
+    STORE_UNREADABLE = "store_unreadable"
     GUARD_MISSING = "guard_missing"
 
 

@@ -80,7 +80,7 @@ def status(reason: Reason) -> int:
             return 415
         case Reason.BODY_TOO_LARGE | Reason.MESSAGE_TOO_LARGE:
             return 413
-        case Reason.POLICY_TOO_OLD | Reason.SESSION_UNREADABLE | Reason.GUARD_MISSING:
+        case Reason.POLICY_TOO_OLD | Reason.STORE_UNREADABLE | Reason.GUARD_MISSING:
             return 503
         case _:
             assert_never(reason)

@@ -36,6 +36,8 @@ MAX_LENGTH: Final = 300
 """Longest grant in characters."""
 
 _METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_$.-]*(?:/[A-Za-z0-9_$.-]+)*")
+_SEGMENT_END = re.compile(r"[/?#;]")
+_HIDDEN = ("%2e", "%2f", "%5c", "%25", "\\")
 
 
 class GrantError(ValueError):
@@ -120,7 +122,12 @@ def _refuse_name(method: str, name: str) -> None:
 
 
 def _is_plain(uri: str) -> bool:
-    """Return whether no part of a URI can climb out of a prefix (RFC 3986 section 5.2.4)."""
+    """Return whether no part of a URI can climb out of a prefix (RFC 3986 section 5.2.4).
+
+    A dot segment counts wherever a path or one of its parameters may end, and an escape of what would
+    be one counts too, also if it takes two decodings to see it.
+    """
     folded = uri.lower()
-    return not ("/../" in folded or folded.endswith("/..") or "/./" in folded or "%2e" in folded
-                or "%2f" in folded or "\\" in folded or "%5c" in folded)  # fmt: skip
+    if any(mark in folded for mark in _HIDDEN):
+        return False
+    return not {".", ".."} & set(_SEGMENT_END.split(folded))

@@ -26,7 +26,8 @@ class Snapshot:
     """All of policy at one revision.
 
     ``tokens`` holds a record for each secret by its SHA-256. ``problems`` says which rows could not be
-    parsed and are ignored, in the words an operator reads. ``max_age`` is in seconds.
+    parsed and are ignored, in the words an operator reads. ``max_age`` is in seconds. ``is_partial`` says
+    that the database has more tokens than are held here.
     """
 
     revision: int
@@ -35,3 +36,4 @@ class Snapshot:
     endpoints: Mapping[str, EndpointPolicy]
     tokens: Mapping[bytes, TokenRecord]
     problems: tuple[str, ...] = ()
+    is_partial: bool = False

@@ -74,7 +74,7 @@ ADVICE: Final[dict[Step, dict[Reason, str]]] = {
         Reason.TOKEN_WRONG_KIND: "A server token has no Origin, a browser token one of its client's.",
         Reason.PRINCIPAL_CHANGED: "Another client or user than the one the socket was opened for.",
         Reason.AUTHENTICATION_TIMEOUT: "The first message with a token did not come in time.",
-        Reason.SESSION_UNREADABLE: "The session store did not answer.",
+        Reason.STORE_UNREADABLE: "The session store or the database did not answer in time.",
     },
     Step.CONTENT: {
         Reason.METHOD_NOT_ALLOWED: "The endpoint does not answer this HTTP method.",
