@@ -177,6 +177,8 @@ def _decide(
     decision = rules.decide(RequestFacts(endpoint.name, head, credential, holder.now(), age), snapshot)
     if isinstance(decision, Admitted):
         decisions.count(endpoint.name, head.exchange.value, "admitted")
+        if decision.would_refuse is not None:
+            refusals.note(endpoint, head, decision.would_refuse, "", "would_refuse")
     return decision
 
 

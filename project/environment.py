@@ -13,7 +13,8 @@ def database(url: str, sqlite_file: Path) -> dict[str, Any]:
     """Return Django's settings for a DATABASE_URL (postgres:// or sqlite:///), the file when it is empty.
 
     SQLite runs in WAL with IMMEDIATE transactions: readers never wait, and two writers queue up instead
-    of failing when the second one upgrades its lock.
+    of failing when the second one upgrades its lock. A connection to PostgreSQL that has lost its network
+    fails after five seconds instead of hanging for a quarter of an hour.
 
     Raises:
         ValueError: for another scheme.
@@ -39,7 +40,13 @@ def database(url: str, sqlite_file: Path) -> dict[str, Any]:
             "PASSWORD": unquote(parts.password or ""),
             "HOST": parts.hostname or "",
             "PORT": str(parts.port or ""),
-            "OPTIONS": {"connect_timeout": 3},
+            "OPTIONS": {
+                "connect_timeout": 3,
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 5000,
+            },
         }
     raise ValueError(f"DATABASE_URL has the scheme {parts.scheme!r}; postgres and sqlite are known")
 

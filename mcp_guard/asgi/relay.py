@@ -18,14 +18,14 @@ async def serve(app: Any, socket: GuardedSocket) -> None:
     """
     if not await socket.judge_handshake():
         return
-    first: Message | None = None
-    if socket.admitted is None or socket.endpoint.token_every_message:
-        await socket.accept()
-        first = await socket.receive()
-        if first is None:
-            return
-    relay = _Relay(socket, first)
     try:
+        first: Message | None = None
+        if socket.admitted is None or socket.endpoint.token_every_message:
+            await socket.accept()
+            first = await socket.receive()
+            if first is None:
+                return
+        relay = _Relay(socket, first)
         await app(socket.inner_scope, relay.receive, relay.send)
     finally:
         await socket.close()

@@ -54,18 +54,23 @@ refusal_log: Final = RefusalLog()
 """The refusals of this process."""
 
 
-def note(endpoint: Endpoint, head: RequestHead, reason: Reason, correlation_id: str) -> None:
+def note(
+    endpoint: Endpoint, head: RequestHead, reason: Reason, correlation_id: str, event: str = "refused"
+) -> None:
     """Count a refusal and, within the rate, write it as one line of ASCII JSON.
+
+    ``event`` is ``would_refuse`` for what report-only let in.
 
     Values of the request are cut, token texts in them masked, and everything outside of ASCII escaped.
     """
-    decisions.count(endpoint.name, head.exchange.value, reason.value)
+    outcome = reason.value if event == "refused" else f"{event}:{reason.value}"
+    decisions.count(endpoint.name, head.exchange.value, outcome)
     unwritten = refusal_log.take(int(time.monotonic()))
     if unwritten is None:
         return
     headers = head.headers
     line = {
-        "event": "refused",
+        "event": event,
         "correlation_id": correlation_id,
         "endpoint": endpoint.name,
         "exchange": head.exchange.value,
