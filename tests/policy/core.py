@@ -1,0 +1,124 @@
+"""Play a row against the pure rules, with a reader of heads that needs no server."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Final
+from urllib.parse import unquote
+
+from mcp_guard.mcp import jsonrpc
+from mcp_guard.policy import decide as rules
+from mcp_guard.policy.credential import (
+    DEAD_SESSION,
+    MALFORMED_CREDENTIAL,
+    MISTYPED_TOKEN,
+    NO_CREDENTIAL,
+    UNKNOWN_TOKEN,
+    Credential,
+    IssuedToken,
+    LiveSession,
+    Presented,
+    PresentedToken,
+)
+from mcp_guard.policy.decision import Admitted, AwaitsSession, Decision, Reason, Refused
+from mcp_guard.policy.endpoint import Endpoint
+from mcp_guard.policy.facts import Exchange, RequestFacts, RequestHead
+from mcp_guard.policy.headers import fold
+from mcp_guard.presented import present, present_text
+from tests.policy.snapshot_of_world import NOW, USER_IDS, snapshot
+from tests.rows import world
+from tests.rows.exchanges import Head, Request
+from tests.rows.row import Row
+
+SNAPSHOT: Final = snapshot()
+_SESSIONS: Final = {session.key: session for session in world.SESSIONS}
+
+
+def play(row: Row, *, age: float = 0.0, module: ModuleType = rules) -> Decision:
+    """Return what becomes of the head of a row's exchange and, of a POST let in, of its body."""
+    endpoint = SNAPSHOT.endpoints[row.endpoint].endpoint
+    head = read(row.exchange, endpoint)
+    decision = settle(row.endpoint, head, look_up(present(head, endpoint)), age=age, module=module)
+    if isinstance(decision, Admitted) and head.method == "POST":
+        return judge_body(decision, row.exchange, endpoint, module)
+    return decision
+
+
+def play_first_message(row: Row, text: str, *, module: ModuleType = rules) -> Decision:
+    """Return what becomes of the credential in the first message of a socket that waits for it."""
+    endpoint = SNAPSHOT.endpoints[row.endpoint].endpoint
+    message = jsonrpc.parse(text)
+    assert isinstance(message, jsonrpc.Message)
+    head = read(row.exchange, endpoint)._replace(exchange=Exchange.MESSAGE)
+    match message.bearer:
+        case jsonrpc.NoBearer():
+            credential: Credential = NO_CREDENTIAL
+        case jsonrpc.MalformedBearer():
+            credential = MALFORMED_CREDENTIAL
+        case jsonrpc.BearerText(presented):
+            credential = look_up(present_text(presented))
+    return settle(row.endpoint, head, credential, module=module)
+
+
+def settle(
+    name: str, head: RequestHead, credential: Credential, *, age: float = 0.0, module: ModuleType = rules
+) -> Decision:
+    """Return the decision, after the session it may wait for was read."""
+    decision = module.decide(RequestFacts(name, head, credential, NOW, age), SNAPSHOT)
+    if not isinstance(decision, AwaitsSession):
+        return decision
+    session = _SESSIONS[decision.key]
+    if session.user is None or not session.user.active or session.is_stale:
+        read_session: Credential = DEAD_SESSION
+    else:
+        read_session = LiveSession(session.key, USER_IDS[session.user.name])
+    return module.decide(RequestFacts(name, head, read_session, NOW, age), SNAPSHOT)
+
+
+def judge_body(admitted: Admitted, request: Request, endpoint: Endpoint, module: ModuleType) -> Decision:
+    """Return the decision about a body; what is said of bodies in ``mcp`` is no business of the rules."""
+    if len(request.body) > endpoint.limits.body_bytes:
+        return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
+    message = jsonrpc.parse(request.body)
+    if isinstance(message, jsonrpc.Malformed):
+        return Refused(Reason.MESSAGE_MALFORMED, admitted.cors)
+    if message.bearer != jsonrpc.NO_BEARER:
+        return Refused(Reason.CREDENTIAL_AMBIGUOUS, admitted.cors)
+    return admitted if message.operation is None else module.permit(admitted, message.operation)
+
+
+def read(exchange: Head, endpoint: Endpoint) -> RequestHead:
+    """Return the head of an exchange."""
+    lines = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in exchange.headers]
+    headers, repeated = fold(lines, endpoint.token_header)
+    plain = exchange.has_plain_target
+    method: str = getattr(exchange, "method", "GET")
+    return RequestHead(
+        _kind(exchange, method, headers),
+        method,
+        unquote(exchange.target),
+        exchange.query.encode(),
+        exchange.scheme,
+        exchange.peer,
+        exchange.root_path,
+        headers,
+        None if repeated is None and plain else "repeated or not plain",
+    )
+
+
+def _kind(exchange: Head, method: str, headers: dict[bytes, bytes]) -> Exchange:
+    if not isinstance(exchange, Request):
+        return Exchange.HANDSHAKE
+    if method == "OPTIONS" and {b"origin", b"access-control-request-method"} <= headers.keys():
+        return Exchange.PREFLIGHT
+    return Exchange.REQUEST
+
+
+def look_up(presented: Presented) -> Credential:
+    """Return what was presented, a token with what the policy knows of it."""
+    if not isinstance(presented, PresentedToken):
+        return presented
+    record = SNAPSHOT.tokens.get(presented.digest)
+    if record is not None:
+        return IssuedToken(record)
+    return UNKNOWN_TOKEN if presented.well_formed else MISTYPED_TOKEN

@@ -1,0 +1,1 @@
+"""The rows of the decision table by topic, and the words they are written in."""

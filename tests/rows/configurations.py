@@ -1,0 +1,60 @@
+"""The endpoint configurations of the table, as a project's settings would declare them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+DAY: Final = 86400
+
+ENDPOINTS: Final[dict[str, dict[str, Any]]] = {
+    "partner": {"profile": "partner"},
+    "partner-guests": {"profile": "partner", "public_scopes": ["guest"]},
+    "partner-strict": {"profile": "partner", "missing_origin": {"http": "refuse"}},
+    "partner-agents": {"profile": "partner", "missing_origin": {"ws": "bearer"}},
+    "partner-header": {"profile": "partner", "ws_credentials": ["header"]},
+    "partner-first": {"profile": "partner", "ws_credentials": ["message"]},
+    "partner-every": {"profile": "partner", "token_every_message": True},
+    "partner-second": {
+        "profile": "partner",
+        "token_header": "X-MCP-Auth-Token",
+        "extra_headers": ["X-Trace"],
+    },
+    "partner-oauth": {"profile": "partner", "forward_authorization": True},
+    "partner-tls": {"profile": "partner", "require_tls": True},
+    "partner-small": {
+        "profile": "partner",
+        "methods": ["POST"],
+        "limits": {"body_bytes": 1024, "message_bytes": 1024},
+    },
+    "partner-report": {"profile": "partner", "public_scopes": ["guest"]},
+    "partner-report-set": {
+        "profile": "partner",
+        "report_only": (datetime.now(UTC) + timedelta(days=2)).isoformat(),
+    },
+    "partner-report-over": {"profile": "partner"},
+    "partner-report-long": {"profile": "partner"},
+    "portal": {"profile": "same-origin"},
+    "portal-report": {"profile": "same-origin"},
+    "token": {"profile": "token"},
+    "token-any": {"profile": "token", "any_origin": True},
+    "hooks": {"profile": "backend"},
+    "hooks-sockets": {"profile": "backend", "missing_origin": {"ws": "bearer"}},
+    "public": {"profile": "public", "public_scopes": ["guest"]},
+    "public-bare": {"profile": "public"},
+    "elsewhere": {"profile": "partner"},
+}
+"""What MCP_GUARD["ENDPOINTS"] declares while the table is played."""
+
+REPORT_ONLY: Final = {
+    "partner-report": 1 * DAY,
+    "portal-report": 1 * DAY,
+    "partner-report-over": -60,
+    "partner-report-long": 15 * DAY,
+}
+"""Until when an operator switched report-only on, in seconds from now."""
+
+HOSTS: Final = ("testserver", "api.example.com", "127.0.0.1", "localhost")
+"""Hosts of every endpoint: what ALLOWED_HOSTS names in the settings of the tests."""
+
+TRUSTED_PROXIES: Final = ("10.0.0.0/8",)

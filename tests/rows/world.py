@@ -1,0 +1,142 @@
+"""The policy under which the table is played: clients, origins, tokens, users and sessions.
+
+Moments are in seconds from now. Token texts are fixed, so that a server in another process knows them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Final
+
+from mcp_guard import tokens
+from tests.rows.configurations import DAY, ENDPOINTS
+
+EVERYWHERE: Final = tuple(name for name in ENDPOINTS if name != "elsewhere")
+
+
+@dataclass(frozen=True)
+class User:
+    name: str
+    active: bool = True
+
+
+@dataclass(frozen=True)
+class Client:
+    name: str
+    scopes: tuple[str, ...] = ()
+    active: bool = True
+
+
+@dataclass(frozen=True)
+class Origin:
+    url: str
+    client: Client
+    endpoints: tuple[str, ...] = EVERYWHERE
+    cookies: bool = False
+    active: bool = True
+    expires: int | None = None
+
+
+@dataclass(frozen=True)
+class Token:
+    """``secret_expires`` says when this text ends that a rotation has replaced."""
+
+    name: str
+    client: Client
+    kind: str = "server"
+    user: User | None = None
+    endpoints: tuple[str, ...] = EVERYWHERE
+    scopes: tuple[str, ...] = ("reading",)
+    not_before: int | None = None
+    expires: int = DAY
+    secret_expires: int | None = None
+    revoked: bool = False
+    text: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", fixed_text(self.name))
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session cookie. ``user`` is None where the store has no such session."""
+
+    key: str
+    user: User | None
+    is_stale: bool = False
+
+
+def fixed_text(name: str) -> str:
+    """Return a well-formed token text that is the same in every process."""
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest())
+    body = tokens.PREFIX + tokens._base62(number, tokens.SECRET_LENGTH)
+    return body + tokens._checksum(body)
+
+
+SCOPES: Final = {
+    "reading": ["tools/call:read_note", "resources/read:note://public/docs/*", "prompts/get:summary"],
+    "writing": ["tools/call:write_note", "logging/setLevel"],
+    "guest": ["tools/call:read_note"],
+}
+
+ADA: Final = User("ada")
+EVE: Final = User("eve")
+BOB: Final = User("bob", active=False)
+USERS: Final = (ADA, EVE, BOB)
+
+ACME: Final = Client("acme", scopes=("reading",))
+INITECH: Final = Client("initech")
+GLOBEX: Final = Client("globex", scopes=("reading",), active=False)
+CLIENTS: Final = (ACME, INITECH, GLOBEX)
+
+APP: Final = Origin("https://app.acme.example", ACME, cookies=True)
+PLAIN: Final = Origin("https://plain.acme.example", ACME)
+PORT: Final = Origin("https://acme.example:8443", ACME)
+V6: Final = Origin("http://[2001:db8::1]:8080", ACME)
+EXPIRED_LISTING: Final = Origin("https://expired.acme.example", ACME, cookies=True, expires=-60)
+SWITCHED_OFF: Final = Origin("https://off.acme.example", ACME, cookies=True, active=False)
+OF_DISABLED: Final = Origin("https://app.globex.example", GLOBEX, cookies=True)
+OF_INITECH: Final = Origin("https://app.initech.example", INITECH, cookies=True)
+ELSEWHERE: Final = Origin("https://elsewhere.acme.example", ACME, ("elsewhere",), cookies=True)
+NOWHERE: Final = Origin("https://nowhere.acme.example", ACME, (), cookies=True)
+OWN: Final = Origin("http://api.example.com", ACME, ("portal", "portal-report", "partner"), cookies=True)
+OWN_TLS: Final = Origin("https://api.example.com", ACME, ("portal",))
+ORIGINS: Final = (
+    APP, PLAIN, PORT, V6, EXPIRED_LISTING, SWITCHED_OFF, OF_DISABLED, OF_INITECH, ELSEWHERE, NOWHERE, OWN,
+    OWN_TLS,
+)  # fmt: skip
+
+UNLISTED: Final = "https://evil.example"
+
+SERVER: Final = Token("server", ACME)
+BROWSER: Final = Token("browser", ACME, "browser")
+ANY: Final = Token("any", ACME, "any")
+ADAS: Final = Token("adas", ACME, "any", ADA)
+BOBS: Final = Token("bobs", ACME, "any", BOB)
+WRITER: Final = Token("writer", ACME, "any", scopes=("reading", "writing"))
+SCOPELESS: Final = Token("scopeless", ACME, scopes=())
+EXPIRED: Final = Token("expired", ACME, "any", expires=-60)
+FUTURE: Final = Token("future", ACME, "any", not_before=3600)
+BEGUN: Final = Token("begun", ACME, not_before=-60)
+REVOKED: Final = Token("revoked", ACME, "any", revoked=True)
+DISABLED: Final = Token("disabled", GLOBEX, "any")
+AWAY: Final = Token("away", ACME, "any", endpoints=("elsewhere",))
+NOWHERES: Final = Token("nowheres", ACME, "any", endpoints=())
+ROTATED_OUT: Final = Token("rotated-out", ACME, "any", secret_expires=-60)
+OVERLAPPING: Final = Token("overlapping", ACME, secret_expires=3600)
+OF_OTHER_CLIENT: Final = Token("of-other-client", INITECH, "browser")
+TOKENS: Final = (
+    SERVER, BROWSER, ANY, ADAS, BOBS, WRITER, SCOPELESS, EXPIRED, FUTURE, BEGUN, REVOKED, DISABLED, AWAY,
+    NOWHERES, ROTATED_OUT, OVERLAPPING, OF_OTHER_CLIENT,
+)  # fmt: skip
+
+UNKNOWN_TEXT: Final = fixed_text("of no row")
+MISTYPED_TEXT: Final = SERVER.text[:-1] + ("a" if SERVER.text[-1] != "a" else "b")
+
+ADAS_SESSION: Final = Session("adasession0123456789abcdefghijkl", ADA)
+EVES_SESSION: Final = Session("evesession0123456789abcdefghijkl", EVE)
+BOBS_SESSION: Final = Session("bobsession0123456789abcdefghijkl", BOB)
+STALE_SESSION: Final = Session("oldsession0123456789abcdefghijkl", ADA, is_stale=True)
+NO_SESSION: Final = Session("nosession00123456789abcdefghijkl", None)
+SESSIONS: Final = (ADAS_SESSION, EVES_SESSION, BOBS_SESSION, STALE_SESSION, NO_SESSION)
