@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from datetime import timedelta
+from typing import Final
 
 import django
 from django.utils import timezone
+
+EXPIRY: Final = timedelta(seconds=1)
+"""An expiry has to lie ahead when it is written; the action ends when it has come."""
 
 
 def main(name: str, *arguments: str) -> None:
@@ -25,7 +30,8 @@ def main(name: str, *arguments: str) -> None:
             changes.revoke_token(ACTOR, Token.objects.get(secrets__digest=digest(text).hex()))
         case "expire", (text,):
             token = Token.objects.get(secrets__digest=digest(text).hex())
-            changes.set_token(ACTOR, token, expires_at=timezone.now() + timedelta(milliseconds=100))
+            changes.set_token(ACTOR, token, expires_at=timezone.now() + EXPIRY)
+            time.sleep(EXPIRY.total_seconds())
         case "remove_origin", (origin,):
             changes.unlist_origin(ACTOR, AllowedOrigin.objects.get(origin=origin))
         case "origins", ():

@@ -11,18 +11,18 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.auth.models import Permission, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
+from django.db.models import Model
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from django.urls import reverse
 from django.utils import timezone
 
 from mcp_guard import changes
-from mcp_guard.models import AllowedOrigin, Client, Scope, Token
+from mcp_guard.models import Client, Scope, Token
 from mcp_guard.tokens import digest
 from tests.corpus.site.policies import ELSEWHERE, ENDPOINT
 
 ACTOR: Final = changes.Actor.of_command("corpus")
-_A_MOMENT: Final = timedelta(milliseconds=50)  # long over when the site is ready
 
 
 def populate(policy: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
@@ -63,18 +63,19 @@ def _add_users() -> dict[str, User]:
 
 
 def _list_origin(client: Client, origin: str) -> None:
-    if origin == "null":
-        _insert_past_the_form(client, origin)
-    else:
-        changes.list_origin(ACTOR, origin=origin, client=client, endpoints=[ENDPOINT])
+    typed = origin if origin != "null" else "https://null.example"
+    row = changes.list_origin(ACTOR, origin=typed, client=client, endpoints=[ENDPOINT])
+    if typed != origin:
+        _update_past_the_form(row, "origin", origin)
 
 
-def _insert_past_the_form(client: Client, origin: str) -> None:
-    """Copy a good row and give the copy an origin that no form would take."""
-    good = changes.list_origin(ACTOR, origin="https://copied.example", client=client, endpoints=[ENDPOINT])
-    table = connection.ops.quote_name(AllowedOrigin._meta.db_table)
+def _update_past_the_form(row: Model, column: str, value: Any) -> None:
+    """Write what no form takes; nothing is served yet, so nobody has to be told."""
+    quote = connection.ops.quote_name
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {table} SET origin = %s WHERE id = %s", [origin, good.pk])
+        cursor.execute(
+            f"UPDATE {quote(row._meta.db_table)} SET {quote(column)} = %s WHERE id = %s", [value, row.pk]
+        )
 
 
 def _issue(client: Client, users: dict[str, User], name: str, token: dict[str, Any]) -> tuple[Token, str]:
@@ -90,12 +91,14 @@ def _issue(client: Client, users: dict[str, User], name: str, token: dict[str, A
         endpoints=[ELSEWHERE if "another audience" in state else ENDPOINT],
         scopes=[_scope(text) for text in token["scopes"]],
         not_before=not_before,
-        expires_at=timezone.now() + _A_MOMENT if state == "expired" else None,
     )
-    if state == "revoked":
-        changes.revoke_token(ACTOR, issued.token)
-    if state == "live":
-        issued = _without_e(issued)
+    match state:
+        case "live":
+            issued = _without_e(issued)
+        case "expired":
+            _update_past_the_form(issued.token, "expires_at", now - timedelta(hours=1))
+        case "revoked":
+            changes.revoke_token(ACTOR, issued.token)
     return issued.token, issued.text
 
 
