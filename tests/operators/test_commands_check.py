@@ -41,8 +41,10 @@ def issue(run: Run, *options: str) -> tuple[str, str]:
 
 
 def ask(run: Run, *options: str, endpoint: str = "notes", token: str | None = None) -> dict:
-    extra = [] if token is None else ["--token"]
-    result: Result = run("check", "--endpoint", endpoint, *options, *extra, "--json", stdin=f"{token}\nsecond line\n")
+    arguments = ["check", "--endpoint", endpoint, *options, "--json"]
+    if token is not None:
+        arguments.append("--token")
+    result: Result = run(*arguments, stdin=f"{token}\nsecond line\n")
     assert (result.status, result.err) == (0, "")
     return result.data
 
@@ -152,6 +154,16 @@ class TestTheAnswer:
     def test_a_mistyped_token_is_told_apart(self, run):
         _, token = issue(run)
         assert ask(run, token=token[:-1] + ("a" if token[-1] != "a" else "b"))["reason"] == "token_mistyped"
+
+    def test_a_token_that_no_process_holds_in_memory_is_found(self, run, settings):
+        tokens = [issue(run) for _ in range(3)]
+        settings.MCP_GUARD = settings.MCP_GUARD | {"TOKENS_IN_MEMORY": 1}
+        for number, text in tokens:
+            data = ask(run, "--tool", "read_note", token=text)
+            assert (data["outcome"], data["principal"]["token_id"]) == ("admitted", int(number))
+        run("token", "revoke", tokens[0][0])
+        assert ask(run, token=tokens[0][1])["reason"] == "token_revoked"
+        assert ask(run, token=mint())["reason"] == "token_unknown"
 
     def test_report_only_says_what_it_would_refuse(self, run):
         _, token = issue(run, "--kind", "any")

@@ -5,17 +5,21 @@ The gate itself answers, about a head that is read like any other; nothing here 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple, assert_never
+
+from django.db import router
 
 from mcp_guard import gate
 from mcp_guard.changes.origins import endpoint_errors
 from mcp_guard.conf import config
-from mcp_guard.live.load import load
+from mcp_guard.live.load import load, read_token
 from mcp_guard.management.cli.arguments import SubParsers, declare_verb
 from mcp_guard.management.cli.call import Answer, BadInput, Call
 from mcp_guard.management.cli.question import Question, ask_for_token
 from mcp_guard.management.cli.reasons import Step, advice, step_of
 from mcp_guard.management.cli.text import GAP, table
+from mcp_guard.models import TokenSecret
 from mcp_guard.policy import reply
 from mcp_guard.policy.decision import (
     Admitted,
@@ -28,6 +32,7 @@ from mcp_guard.policy.decision import (
 )
 from mcp_guard.policy.scopes import NAMED_BY, Operation
 from mcp_guard.policy.snapshot import Snapshot
+from mcp_guard.tokens import digest
 
 
 class Verdict(NamedTuple):
@@ -74,13 +79,23 @@ def _check(call: Call) -> Answer:
         options.websocket,
         operation,
     )
-    snapshot = load()
+    snapshot = _snapshot(question.token)
     now = call.now.timestamp()
     verdict = _verdict(gate.explain(question.endpoint, question.head(), snapshot, now), operation)
     preflight = None
     if options.origin is not None and not options.websocket:
         preflight = _verdict(gate.explain(question.endpoint, question.preflight(), snapshot, now), None)
     return _answer(question, snapshot, verdict, preflight)
+
+
+def _snapshot(token: str | None) -> Snapshot:
+    """Return the policy of now; it knows this token, however many others there are."""
+    snapshot = load()
+    if token is None or not snapshot.is_partial:
+        return snapshot
+    key = digest(token)
+    record = snapshot.tokens.get(key) or read_token(router.db_for_write(TokenSecret), key)
+    return replace(snapshot, tokens={} if record is None else {key: record})
 
 
 def _operation(call: Call) -> Operation | None:
