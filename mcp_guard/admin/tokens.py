@@ -100,14 +100,9 @@ class TokenAdmin(TokenColumns, PolicyAdmin):
         """Show the text of the token that this very request issued."""
         return self.show_once(request, obj.issued, title=_("Token issued"))
 
-    def show_once(self, request: HttpRequest, issued: IssuedSecret, *, title: str) -> TemplateResponse:
+    def show_once(self, request: HttpRequest, issued: IssuedSecret, **context: Any) -> TemplateResponse:
         """Return the only page that ever holds the text of a token; nothing may keep it or pass it on."""
-        context = {
-            "title": title,
-            "original": issued.token,
-            "issued": issued,
-            "notices": self.notices(issued.token),
-        }
+        context |= {"original": issued.token, "issued": issued, "notices": self.notices(issued.token)}
         response = self.page(request, "token/issued.html", context)
         response["Cache-Control"] = "no-store, private"
         response["Referrer-Policy"] = "no-referrer"
@@ -133,7 +128,8 @@ class TokenAdmin(TokenColumns, PolicyAdmin):
                 add_refusal(form, error)
             else:
                 self.log_change(request, token, "Rotated.")
-                return self.show_once(request, issued, title=_("Token rotated"))
+                hours = form.cleaned_data["overlap"]
+                return self.show_once(request, issued, title=_("Token rotated"), old_secret_hours=hours)
         context = {"title": _("Rotate %s") % token, "original": token, "form": form}
         return self.page(request, "token/rotate.html", context)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
@@ -11,6 +12,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from mcp_guard.conf import REPORT_ONLY_DAYS
+from mcp_guard.forms.policy import name_moments
 
 DEFAULT_DAYS = 7
 """Days of report-only that are proposed."""
@@ -32,3 +34,7 @@ class ReportOnlyForm(forms.Form):
             days=REPORT_ONLY_DAYS,
         ),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name_moments(self)

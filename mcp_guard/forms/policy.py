@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Any]
@@ -21,6 +22,10 @@ class PolicyForm(_ModelForm):
     """
 
     refusal: ClassVar[ValidationError | None] = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name_moments(self)
 
     def clean(self) -> dict[str, Any] | None:
         """Return the cleaned values, with what ``changes`` refused beside them."""
@@ -39,6 +44,14 @@ class PolicyForm(_ModelForm):
         Only these are written, so that two operators who change different fields do not undo each other.
         """
         return {name: value for name, value in self.values().items() if name in self.changed_data}
+
+
+def name_moments(form: forms.BaseForm) -> None:
+    """Name both inputs of each moment for who cannot see them: a label belongs to one input only."""
+    for field in form.fields.values():
+        if isinstance(field.widget, forms.SplitDateTimeWidget):
+            for part, name in zip(field.widget.widgets, (_("date"), _("time")), strict=True):
+                part.attrs["aria-label"] = f"{field.label}: {name}"
 
 
 def add_refusal(form: forms.BaseForm, error: ValidationError) -> None:

@@ -211,6 +211,7 @@ def test_rotating_shows_the_new_text_once_and_keeps_the_old_one_for_the_overlap(
         assert browser.get(rotate).context["form"]["overlap"].value() == 24
     response = browser.post(rotate, {"overlap": "2"})
     text = text_of(response)
+    assert "The old secret goes on working for 2 hours." in response.content.decode()
     assert response["Referrer-Policy"] == "no-referrer"
     assert "no-store" in response["Cache-Control"]
     newest, old = TokenSecret.objects.order_by("-pk")
@@ -223,6 +224,13 @@ def test_rotating_shows_the_new_text_once_and_keeps_the_old_one_for_the_overlap(
     assert newest.mask in page
     assert old.mask in page
     assert secret not in page
+
+
+def test_an_overlap_of_nothing_ends_the_old_secret_at_once(browser, token):
+    response = browser.post(url("token_rotate", token.pk), {"overlap": "0"})
+    assert "The old secret has ended." in response.content.decode()
+    _, old = TokenSecret.objects.order_by("-pk")
+    assert old.expires_at <= timezone.now()
 
 
 @pytest.mark.parametrize("overlap", ["", "-1", "169", "x", "1.5"])
