@@ -11,12 +11,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 import redis
+from django.conf import settings
 
 from tests.databases import postgres_database
 
@@ -72,6 +74,13 @@ def pytest_report_header() -> list[str]:
     return [
         f"left out: tests marked {marker} ({missing()})" for marker, missing in NEEDS.items() if missing()
     ]
+
+
+def pytest_unconfigure() -> None:
+    """Remove what SQLite leaves beside a database that was deleted while a thread still had it open."""
+    file = settings.DATABASES["default"].get("TEST", {}).get("NAME")
+    for suffix in ("", "-wal", "-shm") if file else ():
+        Path(f"{file}{suffix}").unlink(missing_ok=True)
 
 
 @pytest.fixture
