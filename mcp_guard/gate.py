@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from mcp_guard.audit import refusals
@@ -47,7 +48,8 @@ ROUNDS: Final = 4
 """How many things one decision may wait for: policy, a token, a session, and policy once more."""
 
 
-class AwaitsPolicy(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AwaitsPolicy:
     """The snapshot has to be refreshed before anything can be said."""
 
 
@@ -127,7 +129,8 @@ def permit(admitted: Admitted, operation: Operation) -> Admitted | Refused:
 
 def explain(endpoint: Endpoint, head: RequestHead, snapshot: Snapshot, now: float) -> Decision:
     """Return what the gate would decide under a given snapshot at a given time, noting nothing."""
-    credential = _look_up(present(head, endpoint), snapshot) or UNKNOWN_TOKEN
+    found = _look_up(present(head, endpoint), snapshot)
+    credential = UNKNOWN_TOKEN if found is None else found
     return rules.decide(RequestFacts(endpoint.name, head, credential, now, 0.0), snapshot)
 
 

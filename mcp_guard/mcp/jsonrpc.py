@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 from math import isinf
 from typing import Any, Final, NamedTuple
@@ -81,11 +82,13 @@ _UNREADABLE: Final = frozenset(
 )
 
 
-class NoBearer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class NoBearer:
     """The message has no ``auth`` member."""
 
 
-class MalformedBearer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MalformedBearer:
     """The message has an ``auth`` member without a ``bearer`` text in it."""
 
 

@@ -1,12 +1,14 @@
 """What a request presents to be let in, as closed variants.
 
-The text of a bearer token never gets here: ``gate`` turns it into its digest and looks it up.
+The text of a bearer token never gets here: it is turned into its digest on the spot. Variants without
+fields are no tuples: two empty tuples are equal, and false.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -43,19 +45,23 @@ class TokenRecord(NamedTuple):
     revoked: bool
 
 
-class NoCredential(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class NoCredential:
     """Nothing was presented."""
 
 
-class MalformedCredential(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MalformedCredential:
     """A carrier is there, but what it holds is no token."""
 
 
-class AmbiguousCredential(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AmbiguousCredential:
     """Two carriers were used at once (RFC 6750 section 2)."""
 
 
-class QueryCredential(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class QueryCredential:
     """A token stood in the query string, where logs and referrers keep it."""
 
 
@@ -66,11 +72,13 @@ class PresentedToken(NamedTuple):
     well_formed: bool
 
 
-class MistypedToken(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MistypedToken:
     """A token text without the form or the checksum of a token."""
 
 
-class UnknownToken(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class UnknownToken:
     """A well-formed token text that no row knows."""
 
 
@@ -93,7 +101,8 @@ class LiveSession(NamedTuple):
     user_id: int
 
 
-class DeadSession(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DeadSession:
     """A session cookie without a live session, or a session without an active user."""
 
 

@@ -5,6 +5,7 @@ A refusal carries its exact private reason; what the outside learns of it is in 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -115,7 +116,8 @@ class AwaitsSession(NamedTuple):
     key: str
 
 
-class AwaitsMessage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AwaitsMessage:
     """The handshake may be accepted; its first message has to carry the credential."""
 
 

@@ -315,7 +315,7 @@ def test_a_mistake_stops_who_needs_the_setting_and_says_what_to_write():
 
     assert str(raised.value) == (
         "MCP_GUARD['ENDPOINT'] is not a setting. Known keys: ENDPOINTS, MAX_AGE, POLL_INTERVAL, ROOT_PATHS, "
-        "TOKEN_DAYS, TOKEN_MAX_DAYS, TRUSTED_PROXIES."
+        "TOKENS_IN_MEMORY, TOKEN_DAYS, TOKEN_MAX_DAYS, TRUSTED_PROXIES."
     )
 
 
