@@ -15,16 +15,20 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.urls import URLPattern, URLResolver, include, re_path
 
 from mcp_guard import conf, gate, mounts, wire
-from mcp_guard.http.locate import MARK
+from mcp_guard.http.locate import MARK, REGISTERED
 from mcp_guard.http.response import of_reply
+from mcp_guard.mcp.permit import Registered
 from mcp_guard.passage import KEY, Passage
 from mcp_guard.policy.decision import Reason, Refused
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def guarded(endpoint: str) -> Callable[[View], View]:
+def guarded(endpoint: str, *, registered: Registered | None = None) -> Callable[[View], View]:
     """Return a decorator that puts a view behind the gate of an endpoint.
+
+    ``registered`` tells which MCP methods the view handles, where that is known; the others are then
+    forwarded, so that it can say that it does not know them.
 
     The view is exempt from CSRF checks and from LoginRequiredMiddleware, both of which the gate replaces.
 
@@ -37,6 +41,8 @@ def guarded(endpoint: str) -> Callable[[View], View]:
     def mark(view: View) -> View:
         marked: Any = _marked_async(view, endpoint) if iscoroutinefunction(view) else _marked(view, endpoint)
         setattr(marked, MARK, endpoint)
+        if registered is not None:
+            setattr(marked, REGISTERED, registered)
         marked.csrf_exempt = True
         marked.login_required = False
         return marked  # type: ignore[no-any-return]

@@ -8,18 +8,27 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 from django.urls import Resolver404, resolve
 
+from mcp_guard.mcp.permit import Registered
+
 MARK: Final = "mcp_guard_endpoint"
 """Attribute of a guarded view that holds the name of its endpoint."""
+
+REGISTERED: Final = "mcp_guard_registered"
+"""Attribute of a guarded view that tells which MCP methods it handles; None where that is not known."""
 
 CACHED_PATHS: Final = 2048
 """How many paths are remembered; a stranger cannot make it more."""
 
 
 class Location(NamedTuple):
-    """The endpoint of a path, and whether the path lacks the slash that its view's route ends with."""
+    """The endpoint of a path, and whether the path lacks the slash that its view's route ends with.
+
+    ``registered`` tells which MCP methods the view handles, where that is known.
+    """
 
     endpoint: str
     lacks_slash: bool
+    registered: Registered | None
 
 
 def locate(path: str, urlconf: Any = None) -> Location | None:
@@ -34,10 +43,13 @@ def locate(path: str, urlconf: Any = None) -> Location | None:
 @lru_cache(maxsize=CACHED_PATHS)
 def _locate(path: str, urlconf: Any) -> Location | None:
     try:
-        endpoint = getattr(resolve(path, urlconf).func, MARK, None)
+        view = resolve(path, urlconf).func
     except Resolver404:
         if path.endswith("/"):
             return None
         found = _locate(path + "/", urlconf)
-        return None if found is None else Location(found.endpoint, lacks_slash=True)
-    return None if endpoint is None else Location(endpoint, lacks_slash=False)
+        return None if found is None else found._replace(lacks_slash=True)
+    endpoint = getattr(view, MARK, None)
+    if endpoint is None:
+        return None
+    return Location(endpoint, lacks_slash=False, registered=getattr(view, REGISTERED, None))

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import UnreadablePostError
 
 from mcp_guard import conf, gate, wire
-from mcp_guard.http.locate import locate
+from mcp_guard.http.locate import Location, locate
 from mcp_guard.http.response import of_reply, stamp
 from mcp_guard.mcp.permit import permit_body
 from mcp_guard.passage import (
@@ -90,8 +90,12 @@ class GuardMiddleware:
             _act_for(request, passage)
 
 
+def _locate(request: HttpRequest) -> Location | None:
+    return locate(request.path_info, getattr(request, "urlconf", None))
+
+
 def _endpoint_of(request: HttpRequest) -> Endpoint | None:
-    location = locate(request.path_info, getattr(request, "urlconf", None))
+    location = _locate(request)
     return None if location is None else conf.endpoint(location.endpoint)
 
 
@@ -118,7 +122,8 @@ def _judge_body(request: HttpRequest, endpoint: Endpoint, admitted: Admitted) ->
         return Refused(Reason.MESSAGE_MALFORMED, admitted.cors)
     if len(body) > endpoint.limits.body_bytes:
         return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
-    return permit_body(admitted, body)
+    location = _locate(request)
+    return permit_body(admitted, body, None if location is None else location.registered)
 
 
 def _strip(request: Any, endpoint: Endpoint) -> None:
@@ -139,7 +144,7 @@ def _strip(request: Any, endpoint: Endpoint) -> None:
 
 def _append_slash(request: HttpRequest) -> None:
     """Dispatch a guarded path that lacks its slash as if it had it: MCP clients follow no redirect."""
-    location = locate(request.path_info, getattr(request, "urlconf", None))
+    location = _locate(request)
     if location is not None and location.lacks_slash:
         request.path_info += "/"
         request.path += "/"

@@ -63,7 +63,8 @@ class Mount:
         self._server = server
         self._options = options
         self._sessions = Sessions(self._session_manager)
-        self._guard = guard(self._serve, endpoint, registered=registers(server))
+        self._registered = registers(server)
+        self._guard = guard(self._serve, endpoint, registered=self._registered)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; the SDK speaks HTTP only, so a WebSocket is refused."""
@@ -78,7 +79,7 @@ class Mount:
         async def view(request: HttpRequest) -> HttpResponseBase:
             return await view_of(self._serve, request)
 
-        return guarded(self.endpoint)(view)
+        return guarded(self.endpoint, registered=self._registered)(view)
 
     async def aclose(self) -> None:
         """End the sessions and leave the server's lifespan, for the running event loop."""

@@ -112,6 +112,15 @@ def test_a_call_without_grant_runs_nothing(policy, events):
     assert events == []
 
 
+def test_an_unknown_method_is_answered_by_the_server(policy):
+    routing = {"mcp-protocol-version": MODERN, "mcp-method": "x/unknown"}
+    response = wsgi_client().post(
+        "/mcp", body("x/unknown", _meta=META), "application/json", headers=headers(policy.server, **routing)
+    )
+    assert response.status_code == 404
+    assert read(response)["error"]["code"] == -32601
+
+
 def test_tools_see_no_credential_under_wsgi(policy):
     client = wsgi_client()
     client.cookies["sessionid"] = "abcdefgh"
