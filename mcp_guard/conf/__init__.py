@@ -38,6 +38,8 @@ TOP_LEVEL_KEYS: Final = {
     "ROOT_PATHS": "values of root_path (SCRIPT_NAME) that the server itself sets",
     "MAX_AGE": "seconds after which an unrefreshed policy answers 503",
     "POLL_INTERVAL": "seconds between two looks at the revision",
+    "PUSH": "whether changes are pushed to other processes, besides being polled",
+    "SHARED_COUNTER": "whether the processes of one host tell each other of changes through shared memory",
     "TOKENS_IN_MEMORY": "how many token secrets a process holds; the others are looked up",
     "TOKEN_DAYS": "days until a token expires when nothing else is said",
     "TOKEN_MAX_DAYS": "longest life of a token in days",
@@ -67,6 +69,8 @@ class Config:
     endpoints: Mapping[str, Endpoint]
     max_age: float = 10.0
     poll_interval: float = 1.0
+    push: bool = True
+    shared_counter: bool = True
     tokens_in_memory: int = 100_000
     token_days: int = 90
     token_max_days: int = 90
@@ -150,6 +154,8 @@ def _parse(raw: object) -> Config:
         endpoints,
         max_age=reader.number("MAX_AGE", 10.0, 3, 300),
         poll_interval=reader.number("POLL_INTERVAL", 1.0, 0.05, 60),
+        push=reader.flag("PUSH", default=True),
+        shared_counter=reader.flag("SHARED_COUNTER", default=True),
         tokens_in_memory=reader.count("TOKENS_IN_MEMORY", 100_000, 1, 10_000_000),
         token_days=token_days,
         token_max_days=token_max_days,

@@ -57,9 +57,9 @@ class Reader:
         self.wrong(key, f"is {shown(value)}, not {what}")
         return default
 
-    def flag(self, key: str) -> bool:
-        """Return a switch; off by default."""
-        return bool(self.read(key, False, lambda v: isinstance(v, bool), "True or False"))
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        """Return a switch."""
+        return bool(self.read(key, default, lambda v: isinstance(v, bool), "True or False"))
 
     def number(self, key: str, default: float, low: float, high: float) -> float:
         """Return a number within its bounds."""

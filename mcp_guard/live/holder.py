@@ -121,7 +121,8 @@ class Holder:
         self._map_counter()
         self._counter.move()
         self._refresher.nudge("change")
-        push()
+        if config().push:
+            push()
 
     def refresh(self) -> None:
         """Start or join a refresh and wait for it, within its bound; ``age`` tells whether it worked."""
@@ -158,10 +159,11 @@ class Holder:
         if not self._refresher.is_running:
             with self._starting:
                 self._map_counter()
-                self._listeners.start()
+                if config().push:
+                    self._listeners.start()
 
     def _map_counter(self) -> None:
-        if not self._counter.is_shared:
+        if config().shared_counter and not self._counter.is_shared:
             path = path_of_database()
             if path is not None:
                 self._counter = Counter(path)

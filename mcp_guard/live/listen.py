@@ -16,6 +16,7 @@ from typing import Any, Final
 from channels.layers import get_channel_layer
 from django.db import connections, router
 
+from mcp_guard.conf import config
 from mcp_guard.models import Revision
 
 log = logging.getLogger("mcp_guard.live")
@@ -117,7 +118,9 @@ def notify(alias: str) -> None:
     connection = connections[alias]
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('mcp_guard.writing', 'on', true), pg_notify(%s, '')", [CHANNEL])
+            cursor.execute("SELECT set_config('mcp_guard.writing', 'on', true)")
+            if config().push:
+                cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
 
 
 class Push:

@@ -110,6 +110,8 @@ def hosts(*named, **settings) -> HostRules:
         ({"MAX_AGE": True}, MALFORMED, "MCP_GUARD['MAX_AGE'] is True, not a number from 3 to 300"),
         ({"MAX_AGE": float("nan")}, MALFORMED, "MCP_GUARD['MAX_AGE'] is nan, not a number from 3 to 300"),
         ({"POLL_INTERVAL": 0}, MALFORMED, "MCP_GUARD['POLL_INTERVAL'] is 0, not a number from 0.05 to 60"),
+        ({"PUSH": "no"}, MALFORMED, "MCP_GUARD['PUSH'] is 'no', not True or False"),
+        ({"SHARED_COUNTER": 0}, MALFORMED, "MCP_GUARD['SHARED_COUNTER'] is 0, not True or False"),
         ({"TOKEN_DAYS": 0}, MALFORMED, "MCP_GUARD['TOKEN_DAYS'] is 0, not a whole number from 1 to 3650"),
         ({"TOKEN_DAYS": 1.5}, MALFORMED, "MCP_GUARD['TOKEN_DAYS'] is 1.5, not a whole number from 1 to 3650"),
         (
@@ -314,8 +316,8 @@ def test_a_mistake_stops_who_needs_the_setting_and_says_what_to_write():
         conf.config()
 
     assert str(raised.value) == (
-        "MCP_GUARD['ENDPOINT'] is not a setting. Known keys: ENDPOINTS, MAX_AGE, POLL_INTERVAL, ROOT_PATHS, "
-        "TOKENS_IN_MEMORY, TOKEN_DAYS, TOKEN_MAX_DAYS, TRUSTED_PROXIES."
+        "MCP_GUARD['ENDPOINT'] is not a setting. Known keys: ENDPOINTS, MAX_AGE, POLL_INTERVAL, PUSH, "
+        "ROOT_PATHS, SHARED_COUNTER, TOKENS_IN_MEMORY, TOKEN_DAYS, TOKEN_MAX_DAYS, TRUSTED_PROXIES."
     )
 
 
