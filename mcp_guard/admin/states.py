@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import Final
 
@@ -11,9 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from mcp_guard.models import AllowedOrigin, Token
-
-SOON: Final = timedelta(days=14)
-"""A row that expires within this time is shown as expiring."""
+from mcp_guard.token_state import SOON, TokenState, expires_soon, token_state
 
 
 class State(Enum):
@@ -47,20 +45,19 @@ ORIGIN_STATES: Final = (
     State.LIVE, State.EXPIRING, State.EXPIRED, State.SWITCHED_OFF, State.CLIENT_DISABLED,
 )  # fmt: skip
 
+_OF_TOKEN: Final = {
+    TokenState.LIVE: State.LIVE,
+    TokenState.NOT_YET_VALID: State.NOT_YET,
+    TokenState.EXPIRED: State.EXPIRED,
+    TokenState.REVOKED: State.REVOKED,
+    TokenState.USER_INACTIVE: State.USER_INACTIVE,
+    TokenState.CLIENT_DISABLED: State.CLIENT_DISABLED,
+}
+
 
 def of_token(token: Token, now: datetime) -> State:
-    """Return the state of a token; the reason that no operator can undo comes first."""
-    if token.revoked_at is not None:
-        return State.REVOKED
-    if token.expires_at <= now:
-        return State.EXPIRED
-    if not token.client.active:
-        return State.CLIENT_DISABLED
-    if token.user is not None and not token.user.is_active:
-        return State.USER_INACTIVE
-    if token.not_before is not None and token.not_before > now:
-        return State.NOT_YET
-    return State.EXPIRING if token.expires_at <= now + SOON else State.LIVE
+    """Return the state of a token; one that works and expires soon is told apart."""
+    return State.EXPIRING if expires_soon(token, now) else _OF_TOKEN[token_state(token, now)]
 
 
 def of_origin(origin: AllowedOrigin, now: datetime) -> State:

@@ -231,7 +231,7 @@ def test_the_state_says_why_a_token_does_not_work(run):
         return {row["name"]: row["state"] for row in run("token", "list", "--json").data}
 
     assert states() == {
-        "live": "live", "later": "not yet valid", "user": "user disabled", "expired": "expired",
+        "live": "live", "later": "not yet valid", "user": "user inactive", "expired": "expired",
         "revoked": "revoked",
     }  # fmt: skip
     run("client", "disable", "partner")

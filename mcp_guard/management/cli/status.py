@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q
@@ -16,11 +15,8 @@ from mcp_guard.management.cli.call import Answer, Call
 from mcp_guard.management.cli.endpoints import endpoint_objects
 from mcp_guard.management.cli.rows import names_in
 from mcp_guard.management.cli.text import GAP, pairs, table
-from mcp_guard.management.cli.tokens import state_of
 from mcp_guard.models import AllowedOrigin, Client, EndpointState, Scope, Token
-
-SOON = timedelta(days=30)
-"""Within what a live token counts as expiring."""
+from mcp_guard.token_state import TokenState, expires_soon, token_state
 
 _COLUMNS = ("name", "profile", "origins", "report_only_until")
 
@@ -47,8 +43,7 @@ def _status(call: Call) -> Answer:
 
 def _counts(call: Call) -> dict[str, int]:
     tokens = list(Token.objects.select_related("client", "user"))
-    states = Counter(state_of(token, call.now) for token in tokens)
-    soon = [t for t in tokens if state_of(t, call.now) == "live" and t.expires_at <= call.now + SOON]
+    states = Counter(token_state(token, call.now) for token in tokens)
     origins = AllowedOrigin.objects.all()
     listed = origins.filter(Q(expires_at=None) | Q(expires_at__gt=call.now), active=True, client__active=True)
     return {
@@ -58,9 +53,9 @@ def _counts(call: Call) -> dict[str, int]:
         "origins_listed": listed.count(),
         "scopes": Scope.objects.count(),
         "tokens": len(tokens),
-        "tokens_live": states["live"],
-        "tokens_expiring": len(soon),
-        "tokens_revoked": states["revoked"],
+        "tokens_live": states[TokenState.LIVE],
+        "tokens_expiring": sum(expires_soon(token, call.now) for token in tokens),
+        "tokens_revoked": states[TokenState.REVOKED],
     }
 
 

@@ -24,6 +24,7 @@ from mcp_guard.management.cli.rows import client_named, names_in, scopes_named, 
 from mcp_guard.management.cli.text import iso, pairs, table
 from mcp_guard.models import AllowedOrigin, Client, Token
 from mcp_guard.policy.credential import TokenKind
+from mcp_guard.token_state import TokenState, token_state
 
 SHOWN_ONCE = "This is the only time the token is shown; only its SHA-256 is stored."
 
@@ -78,7 +79,7 @@ def token_object(token: Token, now: datetime) -> dict[str, Any]:
         "user": token.user.get_username() if token.user else None,
         "endpoints": token.endpoints,
         "scopes": sorted(scope.name for scope in token.scopes.all()),
-        "state": state_of(token, now),
+        "state": token_state(token, now).value,
         "not_before": iso(token.not_before),
         "expires_at": iso(token.expires_at),
         "revoked_at": iso(token.revoked_at),
@@ -88,19 +89,6 @@ def token_object(token: Token, now: datetime) -> dict[str, Any]:
             for secret in token.secrets.all()
         ],
     }
-
-
-def state_of(token: Token, now: datetime) -> str:
-    """Return in two words at most what the row says about a token; whether it is let in, ``check`` says."""
-    if token.revoked_at is not None:
-        return "revoked"
-    if token.expires_at <= now:
-        return "expired"
-    if not token.client.active:
-        return "client disabled"
-    if token.user is not None and not token.user.is_active:
-        return "user disabled"
-    return "not yet valid" if token.not_before is not None and token.not_before > now else "live"
 
 
 def _issue(call: Call) -> Answer:
@@ -130,7 +118,7 @@ def _list(call: Call) -> Answer:
         if wanted is None or wanted in names_in(token.endpoints)
     ]
     if call.options.live:
-        rows = [row for row in rows if row["state"] == "live"]
+        rows = [row for row in rows if row["state"] == TokenState.LIVE.value]
     return Answer(rows, table(rows, _COLUMNS, empty="no tokens"))
 
 
