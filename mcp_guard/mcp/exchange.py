@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Final, NamedTuple
@@ -23,7 +24,12 @@ HOP_BY_HOP: Final = frozenset(
 )
 """Headers about the connection (RFC 9110 section 7.6.1); they belong to the outer server."""
 
+LEAVE_SECONDS: Final = 5.0
+"""How long an application may go on after its client has left, in seconds."""
+
 _WITHOUT_BODY: Final = (204, 304)
+
+logger = logging.getLogger(__name__)
 
 
 class Start(NamedTuple):
@@ -86,15 +92,24 @@ class Exchange:
             self._loop.call_soon_threadsafe(self._leave)
 
     def _leave(self) -> None:
-        """End the application: MCP takes a client that leaves for one that cancels its call."""
+        """Tell the application that its client left, as a server does: it is not cut off in mid-air.
+
+        MCP takes that for cancelling the call. An application that does not end is cancelled in the end.
+        """
+        if self._task.done() or self._left.is_set():
+            return
         self._left.set()
-        self._task.cancel()
+        while not self._sent.empty():
+            self._sent.get_nowait()
+        timer = self._loop.call_later(LEAVE_SECONDS, self._task.cancel)
+        self._task.add_done_callback(lambda task: _conclude(task, timer))
 
     async def _run(self) -> None:
         try:
             await self._app(self._scope, self._receive, self._send)
         finally:
-            await self._sent.put(None)
+            if not self._left.is_set():
+                await self._sent.put(None)
 
     async def _receive(self) -> Message:
         body, self._body = self._body, None
@@ -104,8 +119,17 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
-        if message["type"] in ("http.response.start", "http.response.body"):
+        is_heard = message["type"] in ("http.response.start", "http.response.body")
+        if is_heard and not self._left.is_set():
             await self._sent.put(message)
+
+
+def _conclude(task: asyncio.Task[None], timer: asyncio.TimerHandle) -> None:
+    """Note how an application ended whose client had left."""
+    timer.cancel()
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        logger.info("an application failed after its client had left", exc_info=error)
 
 
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

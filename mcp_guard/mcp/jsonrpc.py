@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from math import isinf
@@ -137,8 +137,12 @@ class _Unreadable(ValueError):
         self.defect = defect
 
 
-def parse(raw: bytes | str) -> Message | Malformed:
-    """Return the one message that ``raw`` is, or what is wrong with it; never raises."""
+def parse(raw: bytes | str, knows: Callable[[str], bool] | None = None) -> Message | Malformed:
+    """Return the one message that ``raw`` is, or what is wrong with it; never raises.
+
+    ``knows`` tells whether the server has a method; None stands for every one. A method that it does not
+    have need not name what it is about: the server says no more than that it does not have it.
+    """
     try:
         document = _decode(raw)
     except _Unreadable as error:
@@ -152,11 +156,13 @@ def parse(raw: bytes | str) -> Message | Malformed:
     if known is None and "id" in document:
         return Malformed(Defect.ID)
     if "method" in document:
-        return _call(document, known)
+        return _call(document, known, knows)
     return _response(document, known)
 
 
-def _call(document: dict[str, Any], identifier: RequestId | None) -> Message | Malformed:
+def _call(
+    document: dict[str, Any], identifier: RequestId | None, knows: Callable[[str], bool] | None
+) -> Message | Malformed:
     """Return the request or notification; one that also holds an outcome could be read as either."""
     method = document["method"]
     if type(method) is not str or not _METHOD.fullmatch(method):
@@ -172,7 +178,7 @@ def _call(document: dict[str, Any], identifier: RequestId | None) -> Message | M
             Defect.NOTIFICATION_WITH_ID if is_notification else Defect.REQUEST_WITHOUT_ID, identifier
         )
     name = None
-    if method in NAMED_BY:
+    if method in NAMED_BY and (knows is None or knows(method)):
         name = params.get(NAMED_BY[method]) if params else None
         if type(name) is not str or not name or _CONTROL.search(name):
             return Malformed(Defect.NAME, identifier)

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from mcp_guard import gate
 from mcp_guard.mcp import jsonrpc
 from mcp_guard.policy.decision import Admitted, Reason, Refused
+from mcp_guard.policy.facts import RequestHead
 
-Registered = Callable[[str], bool]
-"""Whether the mounted server object has a handler for a method."""
+Registered = Callable[[str, str], bool]
+"""Whether the mounted server object does anything for a method in a revision of the protocol.
+
+The revision is what MCP-Protocol-Version says, empty where nothing does.
+"""
 
 
-def permit_body(admitted: Admitted, body: bytes, registered: Registered | None = None) -> Admitted | Refused:
+def permit_body(
+    admitted: Admitted, head: RequestHead, body: bytes, registered: Registered | None = None
+) -> Admitted | Refused:
     """Return the decision about the body of a POST.
 
     A token in the body is no token over HTTP, and two carriers are refused.
     """
-    message = jsonrpc.parse(body)
+    revision = head.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
+    knows = None if registered is None else partial(_knows, registered, revision)
+    message = jsonrpc.parse(body, knows)
     if isinstance(message, jsonrpc.Malformed):
         return Refused(Reason.MESSAGE_MALFORMED, admitted.cors)
     if not isinstance(message.bearer, jsonrpc.NoBearer):
         return Refused(Reason.CREDENTIAL_AMBIGUOUS, admitted.cors)
-    return permit_message(admitted, message, registered)
+    return permit_message(admitted, message, registered, revision)
 
 
 def permit_message(
-    admitted: Admitted, message: jsonrpc.Message, registered: Registered | None = None
+    admitted: Admitted, message: jsonrpc.Message, registered: Registered | None = None, revision: str = ""
 ) -> Admitted | Refused:
     """Return the decision about one message.
 
@@ -36,6 +45,10 @@ def permit_message(
     operation = message.operation
     if operation is None or operation.is_free:
         return admitted
-    if registered is not None and not registered(operation.method):
+    if registered is not None and not registered(operation.method, revision):
         return admitted
     return gate.permit(admitted, operation)
+
+
+def _knows(registered: Registered, revision: str, method: str) -> bool:
+    return registered(method, revision)

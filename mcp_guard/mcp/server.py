@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp.types.methods import CLIENT_REQUESTS, SPEC_CLIENT_METHODS
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
+
+from mcp_guard.mcp.permit import Registered
 
 
 def lowlevel(server: MCPServer[Any] | Server[Any]) -> Server[Any]:
@@ -27,17 +30,24 @@ def lowlevel(server: MCPServer[Any] | Server[Any]) -> Server[Any]:
         return server.session_manager.app
 
 
-def registers(server: Server[Any]) -> Callable[[str], bool]:
-    """Return a function that tells whether the server may do something for a method.
+def registers(server: Server[Any]) -> Registered:
+    """Return a function that tells whether the server may do something for a method in a revision.
 
-    A method for which it says no can be forwarded without a grant: the server answers -32601. The
-    SDK's own middleware passes unknown methods on; any other may answer them, and then nothing counts
-    as unknown.
+    A method for which it says no can be forwarded without a grant: the server answers -32601, also for a
+    method that it has a handler for, but that the revision dropped. The SDK's own middleware passes
+    unknown methods on; any other may answer them, and then nothing counts as unknown.
     """
 
-    def registered(method: str) -> bool:
-        if server.get_request_handler(method) is not None or method == "initialize":
+    def registered(method: str, revision: str = "") -> bool:
+        if any(type(layer).__module__.partition(".")[0] != "mcp" for layer in server.middleware):
             return True
-        return any(type(layer).__module__.partition(".")[0] != "mcp" for layer in server.middleware)
+        if revision in MODERN_PROTOCOL_VERSIONS and _is_dropped(method, revision):
+            return False
+        return server.get_request_handler(method) is not None or method == "initialize"
 
     return registered
+
+
+def _is_dropped(method: str, revision: str) -> bool:
+    """Return whether a method of the specification is none in this revision."""
+    return method in SPEC_CLIENT_METHODS and (method, revision) not in CLIENT_REQUESTS

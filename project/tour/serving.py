@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -20,8 +20,8 @@ START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 15.0
 
 COMMANDS: Final = {
-    "daphne": ("daphne", "-v", "0", "-b", HOST, "-p", "{port}", APPLICATION),
-    "uvicorn": ("uvicorn", "--log-level", "warning", "--host", HOST, "--port", "{port}", APPLICATION),
+    "daphne": ("daphne", "-v", "0", "-b", HOST, "-p", "{port}", "{application}"),
+    "uvicorn": ("uvicorn", "--log-level", "warning", "--host", HOST, "--port", "{port}", "{application}"),
 }
 """How each server is started, after ``python -m``."""
 
@@ -41,9 +41,15 @@ def is_free(port: int) -> bool:
     return True
 
 
+def command(server: str, port: int, application: str = APPLICATION) -> list[str]:
+    """Return the command line that serves an application."""
+    parts = (part.format(port=port, application=application) for part in COMMANDS[server])
+    return [sys.executable, "-m", *parts]
+
+
 @contextmanager
 def serving(
-    server: str, port: int, directory: Path, log: Path, environment: dict[str, str]
+    arguments: Sequence[str], port: int, directory: Path, log: Path, environment: dict[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Serve until the block ends. What the server writes goes to ``log``.
 
@@ -52,10 +58,9 @@ def serving(
     Raises:
         NotServing: when it ends early or does not answer in time.
     """
-    command = [sys.executable, "-m", *(part.format(port=port) for part in COMMANDS[server])]
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 (our own interpreter and a fixed list)
-            command,
+            arguments,
             cwd=directory,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,

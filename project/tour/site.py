@@ -51,14 +51,14 @@ def recreate(file: Path) -> None:
 def set_up() -> Site:
     """Migrate, and write what the tour needs; what is there already is used.
 
-    The client's sessions may read. Neither token may delete: an administrator can change that live.
+    Tokens and sessions of the client may read and write, and not delete: an administrator can change that.
     """
     call_command("migrate", verbosity=0, interactive=False)
     read = _scope("notes-read", READ, "Search and read notes")
     write = _scope("notes-write", WRITE, "Write and summarize notes")
     _scope("notes-delete", DELETE, "Delete notes")
     client = Client.objects.filter(name=PARTNER).first() or changes.add_client(
-        _ACTOR, name=PARTNER, scopes=[read], notes="Made by the demo."
+        _ACTOR, name=PARTNER, scopes=[read, write], notes="Made by the demo."
     )
     if not AllowedOrigin.objects.filter(origin=LISTED_ORIGIN).exists():
         changes.list_origin(

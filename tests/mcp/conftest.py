@@ -30,7 +30,12 @@ class Policy:
 def policy(transactional_db) -> Iterator[Policy]:
     holder.forget()
     may = testing.grant_scope(
-        "most", "tools/call:echo", "tools/call:whoami", "tools/call:wait", "tools/call:crash", "completion/complete"
+        "most",
+        "tools/call:echo",
+        "tools/call:whoami",
+        "tools/call:wait",
+        "tools/call:crash",
+        "completion/complete",
     )
     client, other = testing.add_client("partner"), testing.add_client("other")
     testing.list_origin(LISTED, client, "notes", "tools")

@@ -127,7 +127,10 @@ def http_scope(method: str, headers: dict[str, str], path: str = "/mcp") -> dict
         "query_string": b"",
         "client": ("127.0.0.1", 50000),
         "server": ("127.0.0.1", 80),
-        "headers": [(b"host", b"testserver"), *((k.lower().encode(), v.encode()) for k, v in headers.items())],
+        "headers": [
+            (b"host", b"testserver"),
+            *((k.lower().encode(), v.encode()) for k, v in headers.items()),
+        ],
     }
 
 
@@ -192,7 +195,12 @@ async def open_session(app, token: str) -> str:
 
 async def session_call(app, token: str, session: str, tool: str, **arguments: object) -> Answer:
     """Call a tool within a session of the legacy era."""
-    body = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+    body = {
+        "jsonrpc": "2.0",
+        "id": 2,
+        "method": "tools/call",
+        "params": {"name": tool, "arguments": arguments},
+    }
     return await request(
         app, body, **json_headers(token), mcp_session_id=session, mcp_protocol_version="2025-11-25"
     )

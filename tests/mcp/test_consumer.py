@@ -12,6 +12,7 @@ from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
+from mcp.server.lowlevel import Server
 
 from mcp_guard import changes, testing
 from mcp_guard.mcp import MCPConsumer, calls, consumer
@@ -25,7 +26,12 @@ class Socket:
     """A client of the consumer."""
 
     def __init__(self, app, **headers: str) -> None:
-        named = {"host": "testserver", "sec-websocket-version": "13", "sec-websocket-protocol": "mcp", **headers}
+        named = {
+            "host": "testserver",
+            "sec-websocket-version": "13",
+            "sec-websocket-protocol": "mcp",
+            **headers,
+        }
         pairs = [(name.encode(), value.encode()) for name, value in named.items()]
         self.communicator = WebsocketCommunicator(app, "/ws/mcp", headers=pairs)
 
@@ -37,7 +43,9 @@ class Socket:
             message["auth"] = {"bearer": bearer}
         await self.communicator.send_to(text_data=json.dumps(message))
 
-    async def call(self, tool: str, identifier: object = 1, *, bearer: str | None = None, **arguments) -> None:
+    async def call(
+        self, tool: str, identifier: object = 1, *, bearer: str | None = None, **arguments
+    ) -> None:
         await self.say("tools/call", identifier, bearer=bearer, name=tool, arguments=arguments, _meta=META)
 
     async def hear(self) -> dict:
@@ -202,16 +210,9 @@ class FailingServer:
 
 
 def failing(run):
-    made = MCPConsumer.as_asgi
-    app = made(server=_lowlevel(), endpoint="notes")
+    app = MCPConsumer.as_asgi(server=Server("unused"), endpoint="notes")
     app.consumer_initkwargs["server"] = FailingServer(run)
     return app
-
-
-def _lowlevel():
-    from mcp.server.lowlevel import Server
-
-    return Server("unused")
 
 
 async def test_a_server_that_fails_closes_the_socket(policy, caplog):
@@ -295,6 +296,6 @@ async def test_group_events_of_the_channel_layer_reach_the_client(recorder, poli
 
 def test_an_endpoint_that_leaves_authentication_to_the_application_is_refused(recorder):
     endpoints = {"notes": {"profile": "token", "forward_authorization": True}}
-    with override_settings(MCP_GUARD={"ENDPOINTS": endpoints}):
-        with pytest.raises(ImproperlyConfigured, match="authenticates nobody"):
-            MCPConsumer.as_asgi(server=recorder.server, endpoint="notes")
+    forwarding = override_settings(MCP_GUARD={"ENDPOINTS": endpoints})
+    with forwarding, pytest.raises(ImproperlyConfigured, match="authenticates nobody"):
+        MCPConsumer.as_asgi(server=recorder.server, endpoint="notes")

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from mcp_guard.mcp import exchange as exchange_module
 from mcp_guard.mcp.exchange import Exchange
 from tests.mcp.recorder import http_scope
 
@@ -131,6 +132,12 @@ class Endless:
             self.ended.set()
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(exchange_module, "LEAVE_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_a_reader_that_stops_ends_the_application():
     app = Endless()
     exchange = Exchange(app, SCOPE, b"")
@@ -141,6 +148,7 @@ async def test_a_reader_that_stops_ends_the_application():
     await asyncio.wait_for(app.ended.wait(), 1)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_caller_that_is_cancelled_before_the_answer_ends_the_application():
     app = Endless(silent=True)
     exchange = Exchange(app, SCOPE, b"")
@@ -152,6 +160,7 @@ async def test_a_caller_that_is_cancelled_before_the_answer_ends_the_application
     await asyncio.wait_for(app.ended.wait(), 1)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_an_answer_that_nobody_reads_is_closed_from_another_thread():
     app = Endless()
     exchange = Exchange(app, SCOPE, b"")
@@ -160,6 +169,41 @@ async def test_an_answer_that_nobody_reads_is_closed_from_another_thread():
     closing.start()
     await asyncio.wait_for(app.ended.wait(), 1)
     closing.join()
+
+
+async def test_an_application_hears_that_its_client_left_and_ends_by_itself():
+    ended = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(3):
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        assert await receive() == {"type": "http.disconnect"}
+        await asyncio.sleep(0.01)
+        ended.set()
+
+    exchange = Exchange(app, SCOPE, b"")
+    await exchange.start()
+    parts = aiter(exchange)
+    await anext(parts)
+    await parts.aclose()
+    await asyncio.wait_for(ended.wait(), 1)
+
+
+async def test_a_failure_after_the_client_left_is_logged(caplog):
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await receive()
+        raise LookupError("too late")
+
+    caplog.set_level("INFO")
+    exchange = Exchange(app, SCOPE, b"")
+    await exchange.start()
+    exchange.close()
+    while "too late" not in caplog.text:  # noqa: ASYNC110 (the log tells)
+        await asyncio.sleep(0.01)
 
 
 async def test_a_slow_reader_slows_the_application_down():

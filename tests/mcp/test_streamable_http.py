@@ -63,7 +63,10 @@ async def test_a_foreign_origin_is_refused_and_a_listed_one_is_not(mounted, poli
 
 async def test_tools_see_the_principal_and_no_credential(mounted, policy):
     answer = await request(
-        mounted, modern_call("whoami"), **modern_headers(policy.server, name="whoami"), cookie="sessionid=abc; a=b"
+        mounted,
+        modern_call("whoami"),
+        **modern_headers(policy.server, name="whoami"),
+        cookie="sessionid=abc; a=b",
     )
     token = answer.result["token"]
     assert token["token"] == ""
@@ -163,9 +166,9 @@ def test_an_unknown_endpoint_is_refused_at_start(recorder):
 
 def test_an_endpoint_that_leaves_authentication_to_the_application_is_refused(recorder):
     endpoints = {"notes": {"profile": "token", "forward_authorization": True}}
-    with override_settings(MCP_GUARD={"ENDPOINTS": endpoints}):
-        with pytest.raises(ImproperlyConfigured, match="authenticates nobody"):
-            mount(recorder.server, endpoint="notes")
+    forwarding = override_settings(MCP_GUARD={"ENDPOINTS": endpoints})
+    with forwarding, pytest.raises(ImproperlyConfigured, match="authenticates nobody"):
+        mount(recorder.server, endpoint="notes")
 
 
 def test_both_kinds_of_server_objects_are_taken(recorder):

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from project.tour.guide import take_tour
-from project.tour.serving import COMMANDS, HOST, NotServing, is_free, serving
+from project.tour.serving import COMMANDS, HOST, NotServing, command, is_free, serving
 from project.tour.site import ADMINISTRATOR, LISTED_ORIGIN, Site, recreate, set_up
 
 
@@ -48,7 +48,8 @@ class Command(BaseCommand):
         environment = _environment(var / f"demo-{port}.sqlite3")
         site = set_up()
         self._say(f"Administrator: {ADMINISTRATOR}, password (shown once): {site.password}")
-        with serving(server, port, settings.BASE_DIR, var / f"demo-{port}.log", environment) as process:
+        log = var / f"demo-{port}.log"
+        with serving(command(server, port), port, settings.BASE_DIR, log, environment) as process:
             failed = asyncio.run(take_tour(port, site, self._say))
             if once:
                 _report(failed)

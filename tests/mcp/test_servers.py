@@ -1,0 +1,197 @@
+"""All doors under real servers with the SDK's own client: eras, live progress, cancelling, shutting down."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+
+from project.tour.websocket import websocket_transport
+from tests.mcp.ports import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS, STOP_SECONDS, CALL_SECONDS = 40, 8, 10
+COMMANDS = {
+    "daphne": ("daphne", "-v", "0", "-b", "127.0.0.1", "-p"),
+    "uvicorn": ("uvicorn", "--log-level", "warning", "--host", "127.0.0.1", "--port"),
+}
+DOORS = ("/mcp", "/django/mcp", "/ws/mcp")
+
+
+@dataclass
+class Running:
+    """A server, the tokens it knows and the file its tools write to."""
+
+    process: subprocess.Popen
+    port: int
+    tokens: dict[str, str]
+    log: Path
+
+    @property
+    def events(self) -> list[str]:
+        return self.log.read_text().splitlines()
+
+    async def until(self, event: str) -> None:
+        async with asyncio.timeout(CALL_SECONDS):
+            while event not in self.events:  # noqa: ASYNC110 (the event is in another process)
+                await asyncio.sleep(0.02)
+
+    @asynccontextmanager
+    async def client(self, door: str, mode: str):
+        if door.startswith("/ws/"):
+            url = f"ws://127.0.0.1:{self.port}{door}"
+            transport = websocket_transport(
+                url, origin="https://partner.example", bearer=self.tokens["browser"]
+            )
+            async with Client(transport, mode=mode, read_timeout_seconds=CALL_SECONDS) as client:
+                yield client
+            return
+        headers = {"Authorization": f"Bearer {self.tokens['server']}"}
+        async with httpx2.AsyncClient(headers=headers, timeout=CALL_SECONDS) as http:
+            transport = streamable_http_client(f"http://127.0.0.1:{self.port}{door}", http_client=http)
+            async with Client(transport, mode=mode, read_timeout_seconds=CALL_SECONDS) as client:
+                yield client
+
+
+@contextmanager
+def running(server: str, directory: Path) -> Iterator[Running]:
+    """Start a server on a free port with a database of its own, and end it."""
+    port = free_port()
+    log = directory / "events"
+    log.touch()
+    environment = {
+        **os.environ,
+        "DATABASE_URL": f"sqlite:///{directory / 'probe.sqlite3'}",
+        "DJANGO_SETTINGS_MODULE": "tests.mcp.probe.settings",
+        "PROBE_LOG": str(log),
+        "SECRET_KEY": "tests only",
+        "ALLOWED_HOSTS": "127.0.0.1",
+    }
+    policy = subprocess.run(
+        [sys.executable, "-m", "tests.mcp.probe.policy"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=START_SECONDS, check=True,
+    )  # fmt: skip
+    output = directory / "output"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *COMMANDS[server], str(port), "tests.mcp.probe.asgi:application"],
+            cwd=ROOT, env=environment, stdout=file, stderr=file,
+        )  # fmt: skip
+    try:
+        wait_for(port, process, output)
+        yield Running(process, port, json.loads(policy.stdout), log)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(port: int, process: subprocess.Popen, output: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, output.read_text()
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(output.read_text())
+
+
+@pytest.fixture(scope="module", params=sorted(COMMANDS))
+def site(request, tmp_path_factory) -> Iterator[Running]:
+    with running(request.param, tmp_path_factory.mktemp(request.param)) as started:
+        yield started
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy", "2026-07-28"])
+@pytest.mark.parametrize("door", DOORS)
+async def test_every_door_speaks_every_era(site, door, mode):
+    async with site.client(door, mode) as client:
+        assert client.protocol_version == ("2025-11-25" if mode == "legacy" else "2026-07-28")
+        assert "add" in {tool.name for tool in (await client.list_tools()).tools}
+        added = await client.call_tool("add", {"a": 2, "b": 3})
+        assert added.structured_content == {"result": 5}
+        told = await client.call_tool("whoami", {})
+        assert told.structured_content == {"result": "partner"}
+        with pytest.raises(MCPError, match="Insufficient scope"):
+            await client.call_tool("forbidden", {})
+    assert "forbidden" not in site.events
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize("door", DOORS)
+async def test_progress_is_live_and_abandoning_a_call_cancels_it(site, door, mode):
+    label = f"{door} {mode}"
+    seen = asyncio.Event()
+
+    async def follow(progress, total, message):
+        assert message == label
+        seen.set()
+
+    async with site.client(door, mode) as client:
+        calling = asyncio.create_task(client.call_tool("wait", {"label": label}, progress_callback=follow))
+        await asyncio.wait_for(seen.wait(), CALL_SECONDS)
+        assert f"cancelled {label}" not in site.events
+        calling.cancel()
+        await site.until(f"cancelled {label}")
+
+
+async def test_a_client_that_vanishes_cancels_its_call(site):
+    """The TCP connection goes away in the middle of a stream."""
+    for door in ("/mcp", "/django/mcp"):
+        label = f"vanished {door}"
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "progressToken": "p",
+        }
+        params = {"name": "wait", "arguments": {"label": label}, "_meta": meta}
+        headers = {
+            "Authorization": f"Bearer {site.tokens['server']}",
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": "2026-07-28",
+            "Mcp-Method": "tools/call",
+            "Mcp-Name": "wait",
+        }
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        url = f"http://127.0.0.1:{site.port}{door}"
+        async with (
+            httpx2.AsyncClient(timeout=CALL_SECONDS) as http,
+            http.stream("POST", url, json=body, headers=headers) as response,
+        ):
+            assert response.status_code == 200
+            assert response.headers["content-type"].startswith("text/event-stream")
+            assert "notifications/progress" in await anext(response.aiter_text())
+        await site.until(f"cancelled {label}")
+
+
+@pytest.mark.parametrize("server", sorted(COMMANDS))
+async def test_the_process_ends_with_sessions_sockets_and_a_sync_tool(server, tmp_path):
+    with running(server, tmp_path) as site:
+        async with (
+            site.client("/mcp", "legacy") as over_http,
+            site.client("/django/mcp", "legacy") as in_django,
+        ):
+            for client in (over_http, in_django):
+                assert (await client.call_tool("nap", {})).structured_content == {"result": "rested"}
+            assert site.events.count("napped") == 2
+            assert site.events.count("started") == 2
+            site.process.terminate()
+            await asyncio.to_thread(site.process.wait, STOP_SECONDS)
+            assert site.events.count("stopped") == 2
