@@ -77,7 +77,7 @@ class Guard:
         except Disconnected:
             return None
         if not isinstance(body, Refused):
-            permitted = permit_body(admitted, body, self.registered)
+            permitted = permit_body(admitted, passage.head, body, self.registered)
             if isinstance(permitted, Admitted):
                 return body
             body = permitted

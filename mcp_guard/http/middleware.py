@@ -104,7 +104,7 @@ def _enter(
 ) -> Admitted | HttpResponse:
     """Let an admitted request in, without its credentials; return the answer to every other one."""
     if isinstance(settled, Admitted) and head.method == "POST":
-        settled = _judge_body(request, endpoint, settled)
+        settled = _judge_body(request, endpoint, head, settled)
     if not isinstance(settled, Admitted):
         return of_reply(gate.answer(endpoint, head, settled))
     _strip(request, endpoint)
@@ -113,7 +113,9 @@ def _enter(
     return settled
 
 
-def _judge_body(request: HttpRequest, endpoint: Endpoint, admitted: Admitted) -> Admitted | Refused:
+def _judge_body(
+    request: HttpRequest, endpoint: Endpoint, head: RequestHead, admitted: Admitted
+) -> Admitted | Refused:
     try:
         body = request.body
     except RequestDataTooBig:
@@ -123,7 +125,7 @@ def _judge_body(request: HttpRequest, endpoint: Endpoint, admitted: Admitted) ->
     if len(body) > endpoint.limits.body_bytes:
         return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
     location = _locate(request)
-    return permit_body(admitted, body, None if location is None else location.registered)
+    return permit_body(admitted, head, body, None if location is None else location.registered)
 
 
 def _strip(request: Any, endpoint: Endpoint) -> None:

@@ -41,7 +41,9 @@ async def test_the_same_method_needs_name_and_grant_where_it_exists(
     session = await open_session(subscribing, policy.server)
     body = {"jsonrpc": "2.0", "id": 2, "method": METHOD, "params": params}
     for more in ({}, {"mcp_protocol_version": "2025-11-25"}):
-        answer = await request(subscribing, body, **json_headers(policy.server), mcp_session_id=session, **more)
+        answer = await request(
+            subscribing, body, **json_headers(policy.server), mcp_session_id=session, **more
+        )
         assert answer.status == status
     assert "subscribed" not in recorder.events
 
