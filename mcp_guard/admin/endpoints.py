@@ -103,9 +103,9 @@ class EndpointStateAdmin(PolicyAdmin):
         return self._done(request, state, text, messages.SUCCESS)
 
     def status_view(self, request: HttpRequest) -> HttpResponseBase:
-        """Show the revision and the rows that cannot be used."""
+        """Show the revision, the rows that cannot be used, and the processes."""
         _require(permitted=self.has_view_or_change_permission(request))
-        context = {"title": _("Status of the policy"), "status": status.current()}
+        context = {"title": _("Status of the policy"), "status": status.current(timezone.now())}
         return self.page(request, "status.html", context)
 
     def _row(self, object_id: str) -> EndpointRow:
