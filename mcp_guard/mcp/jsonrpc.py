@@ -10,18 +10,14 @@ integer, a result is an object, batches ended with revision 2025-06-18).
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from math import isinf
 from typing import Any, Final, NamedTuple
 
+from mcp_guard.mcp.strict_json import JSONDefect, NotStrictJSONError, decode
 from mcp_guard.policy.scopes import NAMED_BY, Operation
-
-MAX_DEPTH: Final = 64
-"""How many objects and arrays may lie in one another."""
 
 PARSE_ERROR: Final = -32700
 """JSON-RPC: what arrived is not JSON."""
@@ -45,14 +41,8 @@ class Kind(Enum):
 
 
 class Defect(Enum):
-    """Why something is not a message; the value may be told to whoever sent it."""
+    """Why something readable is not a message; the value may be told to whoever sent it."""
 
-    NOT_UTF8 = "the message is not UTF-8 text"
-    NOT_JSON = "the message is not JSON"
-    REPEATED_MEMBER = "a member occurs twice in one object"
-    NUMBER = "a number is not finite or too long"
-    SURROGATE = "a string holds half a surrogate pair"
-    DEPTH = "the message is nested too deeply"
     BATCH = "batches are not accepted"
     NOT_AN_OBJECT = "the message is not an object"
     VERSION = 'jsonrpc is not "2.0"'
@@ -63,23 +53,6 @@ class Defect(Enum):
     REQUEST_WITHOUT_ID = "a request has no id"
     NOTIFICATION_WITH_ID = "a notification has an id"
     RESPONSE = "a response needs either a result or an error, and no method"
-
-    @property
-    def code(self) -> int:
-        """The JSON-RPC error code that says so."""
-        return PARSE_ERROR if self in _UNREADABLE else INVALID_REQUEST
-
-
-_UNREADABLE: Final = frozenset(
-    {
-        Defect.NOT_UTF8,
-        Defect.NOT_JSON,
-        Defect.REPEATED_MEMBER,
-        Defect.NUMBER,
-        Defect.SURROGATE,
-        Defect.DEPTH,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +98,13 @@ class Message(NamedTuple):
 class Malformed(NamedTuple):
     """Something that is no message; ``id`` is its request id where that is beyond doubt, else None."""
 
-    defect: Defect
+    defect: JSONDefect | Defect
     id: RequestId | None = None
 
-
-class _Unreadable(ValueError):
-    """Raised out of the JSON decoder's hooks."""
-
-    def __init__(self, defect: Defect) -> None:
-        super().__init__(defect.value)
-        self.defect = defect
+    @property
+    def code(self) -> int:
+        """The JSON-RPC error code that says so."""
+        return PARSE_ERROR if isinstance(self.defect, JSONDefect) else INVALID_REQUEST
 
 
 def parse(raw: bytes | str, knows: Callable[[str], bool] | None = None) -> Message | Malformed:
@@ -144,8 +114,8 @@ def parse(raw: bytes | str, knows: Callable[[str], bool] | None = None) -> Messa
     have need not name what it is about: the server says no more than that it does not have it.
     """
     try:
-        document = _decode(raw)
-    except _Unreadable as error:
+        document = decode(raw)
+    except NotStrictJSONError as error:
         return Malformed(error.defect)
     if type(document) is not dict:
         return Malformed(Defect.BATCH if type(document) is list else Defect.NOT_AN_OBJECT)
@@ -207,79 +177,3 @@ def _take_bearer(document: dict[str, Any]) -> Bearer:
     auth = document.pop("auth")
     text = auth.get("bearer") if type(auth) is dict else None
     return BearerText(text) if type(text) is str else MALFORMED_BEARER
-
-
-def _decode(raw: bytes | str) -> Any:
-    """Return the JSON value that ``raw`` is.
-
-    Raises:
-        _Unreadable: when it is none, or one that could be read differently elsewhere.
-    """
-    try:
-        text = raw if isinstance(raw, str) else str(raw, "utf-8")
-        if text is raw and not text.isascii():
-            text.encode()
-    except UnicodeError:
-        raise _Unreadable(Defect.NOT_UTF8) from None
-    try:
-        document = _DECODER.decode(text)
-    except _Unreadable:
-        raise
-    except json.JSONDecodeError:
-        raise _Unreadable(Defect.NOT_JSON) from None
-    except ValueError:  # int() refuses thousands of digits
-        raise _Unreadable(Defect.NUMBER) from None
-    except RecursionError:
-        raise _Unreadable(Defect.DEPTH) from None
-    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deep(document):
-        raise _Unreadable(Defect.DEPTH)
-    if "\\u" in text and _has_lone_surrogate(document):
-        raise _Unreadable(Defect.SURROGATE)
-    return document
-
-
-def _is_deep(document: Any) -> bool:
-    """Return whether something lies more than ``MAX_DEPTH`` objects and arrays deep, level by level."""
-    level = [document]
-    for _ in range(MAX_DEPTH):
-        level = [child for node in level for child in _children(node)]
-    return any(isinstance(node, dict | list) for node in level)
-
-
-def _children(node: Any) -> Iterable[Any]:
-    if isinstance(node, dict):
-        return node.values()
-    return node if isinstance(node, list) else ()
-
-
-def _has_lone_surrogate(document: Any) -> bool:
-    """Return whether a member name or string cannot be written as UTF-8."""
-    try:
-        json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _Unreadable(Defect.REPEATED_MEMBER)
-    return members
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if isinf(number):
-        raise _Unreadable(Defect.NUMBER)
-    return number
-
-
-def _refuse_constant(_name: str) -> float:
-    """Refuse NaN and the infinities, which Python reads although JSON has no such numbers."""
-    raise _Unreadable(Defect.NUMBER)
-
-
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_distinct, parse_float=_finite, parse_constant=_refuse_constant
-)

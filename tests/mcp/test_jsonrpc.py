@@ -14,7 +14,6 @@ from mcp.types import jsonrpc_message_adapter
 from mcp_guard.mcp.jsonrpc import (
     INVALID_REQUEST,
     MALFORMED_BEARER,
-    MAX_DEPTH,
     NO_BEARER,
     PARSE_ERROR,
     BearerText,
@@ -24,6 +23,7 @@ from mcp_guard.mcp.jsonrpc import (
     Message,
     parse,
 )
+from mcp_guard.mcp.strict_json import MAX_DEPTH, JSONDefect
 from mcp_guard.policy.scopes import NAMED_BY, Operation
 
 PING = '{"jsonrpc":"2.0","id":1,"method":"ping"%s}'
@@ -34,46 +34,54 @@ def nested(depth: int) -> str:
     return "[" * depth + "]" * depth
 
 
-REFUSED: dict[str, tuple[bytes | str, Defect, str | int | None]] = {
-    "nothing": ("", Defect.NOT_JSON, None),
-    "not utf-8": (b'{"jsonrpc":"2.0","id":1,"method":"ping\xff"}', Defect.NOT_UTF8, None),
-    "overlong utf-8": (b'{"jsonrpc":"2.0","id":1,"method":"ping\xc0\xaf"}', Defect.NOT_UTF8, None),
-    "surrogates in utf-8": (b'"\xed\xa0\x80"', Defect.NOT_UTF8, None),
-    "surrogate in text": ('{"jsonrpc":"2.0","id":"\ud800","method":"ping"}', Defect.NOT_UTF8, None),
-    "utf-16": (PING.replace("%s", "").encode("utf-16"), Defect.NOT_UTF8, None),
-    "byte order mark": (b"\xef\xbb\xbf" + (PING % "").encode(), Defect.NOT_JSON, None),
-    "byte order mark in text": ("\ufeff" + PING % "", Defect.NOT_JSON, None),
-    "trailing document": (PING % "" + "{}", Defect.NOT_JSON, None),
-    "trailing NUL": (PING % "" + "\0", Defect.NOT_JSON, None),
-    "no-break space": ("\u00a0" + PING % "", Defect.NOT_JSON, None),
-    "single quotes": ("{'jsonrpc':'2.0'}", Defect.NOT_JSON, None),
-    "trailing comma": ('{"jsonrpc":"2.0",}', Defect.NOT_JSON, None),
-    "comment": (PING % "/**/", Defect.NOT_JSON, None),
-    "control character in a string": ('{"jsonrpc":"2.0","id":"\n","method":"ping"}', Defect.NOT_JSON, None),
-    "cut off": ((PING % "")[:-1], Defect.NOT_JSON, None),
-    "repeated member": (PING % ',"id":2', Defect.REPEATED_MEMBER, None),
-    "repeated method": (PING % ',"method":"tools/list"', Defect.REPEATED_MEMBER, None),
-    "repeated member, escaped": (PING % ',"\\u0069d":2', Defect.REPEATED_MEMBER, None),
-    "repeated name": (CALL % '{"name":"a","name":"b"}', Defect.REPEATED_MEMBER, None),
-    "repeated deep down": (CALL % '{"name":"a","arguments":[{"b":1,"b":2}]}', Defect.REPEATED_MEMBER, None),
-    "repeated __proto__": (PING % ',"__proto__":{},"__proto__":{}', Defect.REPEATED_MEMBER, None),
-    "NaN": (PING % ',"x":NaN', Defect.NUMBER, None),
-    "Infinity": (PING % ',"x":Infinity', Defect.NUMBER, None),
-    "-Infinity": (PING % ',"x":-Infinity', Defect.NUMBER, None),
-    "overflow": (PING % ',"x":1e999', Defect.NUMBER, None),
-    "overflow below": (PING % ',"x":-1.0e999', Defect.NUMBER, None),
-    "endless integer": (PING % (',"x":' + "9" * 5000), Defect.NUMBER, None),
-    "half a pair": (PING % ',"x":"\\ud800"', Defect.SURROGATE, None),
-    "half a pair in a name": (PING % ',"\\uDFFF":1', Defect.SURROGATE, None),
-    "pair the wrong way round": (PING % ',"x":"\\udc00\\ud800"', Defect.SURROGATE, None),
-    "arrays too deep": (PING % (',"x":' + nested(MAX_DEPTH)), Defect.DEPTH, None),
-    "objects too deep": (
-        PING % (',"x":' + '{"a":' * (MAX_DEPTH - 1) + "{}" + "}" * (MAX_DEPTH - 1)),
-        Defect.DEPTH,
+REFUSED: dict[str, tuple[bytes | str, JSONDefect | Defect, str | int | None]] = {
+    "nothing": ("", JSONDefect.NOT_JSON, None),
+    "not utf-8": (b'{"jsonrpc":"2.0","id":1,"method":"ping\xff"}', JSONDefect.NOT_UTF8, None),
+    "overlong utf-8": (b'{"jsonrpc":"2.0","id":1,"method":"ping\xc0\xaf"}', JSONDefect.NOT_UTF8, None),
+    "surrogates in utf-8": (b'"\xed\xa0\x80"', JSONDefect.NOT_UTF8, None),
+    "surrogate in text": ('{"jsonrpc":"2.0","id":"\ud800","method":"ping"}', JSONDefect.NOT_UTF8, None),
+    "utf-16": (PING.replace("%s", "").encode("utf-16"), JSONDefect.NOT_UTF8, None),
+    "byte order mark": (b"\xef\xbb\xbf" + (PING % "").encode(), JSONDefect.NOT_JSON, None),
+    "byte order mark in text": ("\ufeff" + PING % "", JSONDefect.NOT_JSON, None),
+    "trailing document": (PING % "" + "{}", JSONDefect.NOT_JSON, None),
+    "trailing NUL": (PING % "" + "\0", JSONDefect.NOT_JSON, None),
+    "no-break space": ("\u00a0" + PING % "", JSONDefect.NOT_JSON, None),
+    "single quotes": ("{'jsonrpc':'2.0'}", JSONDefect.NOT_JSON, None),
+    "trailing comma": ('{"jsonrpc":"2.0",}', JSONDefect.NOT_JSON, None),
+    "comment": (PING % "/**/", JSONDefect.NOT_JSON, None),
+    "control character in a string": (
+        '{"jsonrpc":"2.0","id":"\n","method":"ping"}',
+        JSONDefect.NOT_JSON,
         None,
     ),
-    "arrays beyond the stack": (nested(200_000), Defect.DEPTH, None),
-    "objects beyond the stack": ('{"a":' * 200_000, Defect.DEPTH, None),
+    "cut off": ((PING % "")[:-1], JSONDefect.NOT_JSON, None),
+    "repeated member": (PING % ',"id":2', JSONDefect.REPEATED_MEMBER, None),
+    "repeated method": (PING % ',"method":"tools/list"', JSONDefect.REPEATED_MEMBER, None),
+    "repeated member, escaped": (PING % ',"\\u0069d":2', JSONDefect.REPEATED_MEMBER, None),
+    "repeated name": (CALL % '{"name":"a","name":"b"}', JSONDefect.REPEATED_MEMBER, None),
+    "repeated deep down": (
+        CALL % '{"name":"a","arguments":[{"b":1,"b":2}]}',
+        JSONDefect.REPEATED_MEMBER,
+        None,
+    ),
+    "repeated __proto__": (PING % ',"__proto__":{},"__proto__":{}', JSONDefect.REPEATED_MEMBER, None),
+    "NaN": (PING % ',"x":NaN', JSONDefect.NUMBER, None),
+    "Infinity": (PING % ',"x":Infinity', JSONDefect.NUMBER, None),
+    "-Infinity": (PING % ',"x":-Infinity', JSONDefect.NUMBER, None),
+    "overflow": (PING % ',"x":1e999', JSONDefect.NUMBER, None),
+    "overflow below": (PING % ',"x":-1.0e999', JSONDefect.NUMBER, None),
+    "endless integer": (PING % (',"x":' + "9" * 5000), JSONDefect.NUMBER, None),
+    "half a pair": (PING % ',"x":"\\ud800"', JSONDefect.SURROGATE, None),
+    "half a pair in a name": (PING % ',"\\uDFFF":1', JSONDefect.SURROGATE, None),
+    "pair the wrong way round": (PING % ',"x":"\\udc00\\ud800"', JSONDefect.SURROGATE, None),
+    "arrays too deep": (PING % (',"x":' + nested(MAX_DEPTH)), JSONDefect.DEPTH, None),
+    "objects too deep": (
+        PING % (',"x":' + '{"a":' * (MAX_DEPTH - 1) + "{}" + "}" * (MAX_DEPTH - 1)),
+        JSONDefect.DEPTH,
+        None,
+    ),
+    "arrays beyond the stack": (nested(200_000), JSONDefect.DEPTH, None),
+    "objects beyond the stack": ('{"a":' * 200_000, JSONDefect.DEPTH, None),
     "batch": (f"[{PING % ''}]", Defect.BATCH, None),
     "empty batch": ("[]", Defect.BATCH, None),
     "a string": ('"ping"', Defect.NOT_AN_OBJECT, None),
@@ -136,17 +144,17 @@ REFUSED: dict[str, tuple[bytes | str, Defect, str | int | None]] = {
 
 
 @pytest.mark.parametrize(("raw", "defect", "identifier"), REFUSED.values(), ids=REFUSED.keys())
-def test_refused(raw: bytes | str, defect: Defect, identifier: str | int | None) -> None:
+def test_refused(raw: bytes | str, defect: JSONDefect | Defect, identifier: str | int | None) -> None:
     assert parse(raw) == Malformed(defect, identifier)
 
 
 def test_every_defect_is_in_the_table() -> None:
-    assert {defect for _, defect, _ in REFUSED.values()} == set(Defect)
+    assert {defect for _, defect, _ in REFUSED.values()} == {*JSONDefect, *Defect}
 
 
 def test_unreadable_text_and_bad_requests_have_their_own_codes() -> None:
-    assert Defect.NOT_JSON.code == Defect.REPEATED_MEMBER.code == PARSE_ERROR
-    assert Defect.BATCH.code == Defect.METHOD.code == INVALID_REQUEST
+    assert {Malformed(defect).code for defect in JSONDefect} == {PARSE_ERROR}
+    assert {Malformed(defect).code for defect in Defect} == {INVALID_REQUEST}
 
 
 ACCEPTED: dict[str, tuple[str, Kind, str | int | None, Operation | None]] = {
