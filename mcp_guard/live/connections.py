@@ -15,20 +15,25 @@ class Connection(Protocol):
     @property
     def client(self) -> str:
         """The client whose connection it is; empty for nobody's yet."""
+        ...
 
     @property
     def session_key(self) -> str:
         """The session it was admitted by; empty when it was none."""
+        ...
 
     @property
     def user_id(self) -> int | None:
         """The user it acts for."""
+        ...
 
     def recheck(self) -> None:
         """Judge it again if anything has moved, and close it if it is refused; called in its own loop."""
+        ...
 
     def doubt(self) -> None:
         """Judge it again in any case; called in its own loop."""
+        ...
 
 
 class Connections:
