@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -19,11 +19,11 @@ from mcp_guard.mcp import MCPConsumer  # noqa: E402
 from project.notes.mounts import MOUNTS, in_public, over_asgi  # noqa: E402
 from project.notes.server import notes  # noqa: E402
 
-Event = dict[str, Any]
+Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
-BY_PATH = {
+BY_PATH: dict[str, Any] = {
     "/mcp": over_asgi,
     "/mcp/": over_asgi,
     "/public/mcp": in_public,
@@ -31,6 +31,7 @@ BY_PATH = {
 }
 
 over_websocket = MCPConsumer.as_asgi(server=notes, endpoint="notes")
+sockets: list[Any] = [path("ws/mcp", over_websocket), path("ws/mcp/", over_websocket)]
 
 
 async def http(scope: Event, receive: Receive, send: Send) -> None:
@@ -56,7 +57,7 @@ application = front_door(
         {
             "http": http,
             "lifespan": lifespan,
-            "websocket": URLRouter([path("ws/mcp", over_websocket), path("ws/mcp/", over_websocket)]),
+            "websocket": URLRouter(sockets),
         }
     )
 )

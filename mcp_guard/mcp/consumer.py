@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import update_wrapper
 from typing import Any, ClassVar, Final
 
@@ -64,10 +64,10 @@ class MCPConsumer:
         self.channel_name = ""
 
     @classmethod
-    def as_asgi(
-        cls, *, server: MCPServer[Any] | Server[Any], endpoint: str
-    ) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    def as_asgi(cls, *, server: MCPServer[Any] | Server[Any], endpoint: str) -> Any:
         """Return an ASGI application that makes one consumer for each connection.
+
+        Untyped like Channels' own, because its routing takes applications where Django's takes views.
 
         Raises:
             ImproperlyConfigured: as ``mount`` does.

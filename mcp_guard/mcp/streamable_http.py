@@ -6,7 +6,7 @@ Its sessions are bound to the principal, and its tools find that by ``get_access
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -73,7 +73,7 @@ class Mount:
             return
         await self._guard(scope, receive, send)
 
-    def as_view(self) -> Callable[..., Awaitable[HttpResponseBase]]:
+    def as_view(self) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
         """Return a Django view, guarded by the middleware, that shares the sessions of this mount."""
 
         async def view(request: HttpRequest) -> HttpResponseBase:

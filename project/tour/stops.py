@@ -174,17 +174,17 @@ async def _use_notes(client: Client) -> None:
     names = {tool.name for tool in (await client.list_tools()).tools}
     expect({"search_notes", "read_note", "write_note"} <= names, f"the tools are {sorted(names)}")
     written = await client.call_tool("write_note", {"title": "Tour", "text": "Seen from inside."})
-    identifier = (written.structured_content or {}).get("id")
+    identifier: int = (written.structured_content or {"id": 0})["id"]
     expect(await Note.objects.filter(pk=identifier, title="Tour").aexists(), "no note was written")
     read = await client.call_tool("read_note", {"note_id": identifier})
     expect(_text(read) == "Seen from inside.", "the note reads differently")
-    progress: list[float] = []
+    reported: list[tuple[float, float | None, str | None]] = []
 
-    async def follow(done: float, _total: float | None, _message: str | None) -> None:
-        progress.append(done)
+    async def follow(progress: float, total: float | None, message: str | None) -> None:
+        reported.append((progress, total, message))
 
     await client.call_tool("summarize_notes", {"pause": 0.01}, progress_callback=follow)
-    expect(progress, "no progress was reported")
+    expect(reported, "no progress was reported")
 
 
 async def _cannot_delete(client: Client) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from project.settings import BASE_DIR
 from project.tour.guide import take_tour
 from project.tour.serving import COMMANDS, HOST, NotServing, command, is_free, serving
 from project.tour.site import ADMINISTRATOR, LISTED_ORIGIN, Site, recreate, set_up
@@ -44,12 +45,12 @@ class Command(BaseCommand):
             self._say("\nStopped.")
 
     def _demonstrate(self, port: int, server: str, *, once: bool) -> None:
-        var = Path(settings.BASE_DIR) / "var"
+        var = BASE_DIR / "var"
         environment = _environment(var / f"demo-{port}.sqlite3")
         site = set_up()
         self._say(f"Administrator: {ADMINISTRATOR}, password (shown once): {site.password}")
         log = var / f"demo-{port}.log"
-        with serving(command(server, port), port, settings.BASE_DIR, log, environment) as process:
+        with serving(command(server, port), port, BASE_DIR, log, environment) as process:
             failed = asyncio.run(take_tour(port, site, self._say))
             if once:
                 _report(failed)
