@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
@@ -92,22 +93,29 @@ def _note(text: SafeString) -> SafeString:
 
 
 def readable(text: str) -> str | None:
-    """Return the Unicode form of a canonical origin; None when it has none that leads back to it."""
+    """Return the Unicode form of a canonical origin; None when none leads back to it (RFC 3490 section 4.2).
+
+    A label with anything but letters, digits, marks and hyphens has none: what looks like a dot or a slash
+    would make one host look like another.
+    """
     scheme, separator, authority = text.partition("://")
     labels = authority.split(".")
     if not any(label.startswith("xn--") for label in labels):
         return None
     try:
-        form = scheme + separator + ".".join(map(_unicode_label, labels))
-        return form if form.isprintable() and canonical(form) == text else None
-    except (UnicodeError, OriginError):
+        return scheme + separator + ".".join(map(_unicode_label, labels))
+    except UnicodeError:
         return None
 
 
 def _unicode_label(label: str) -> str:
     """Return one label in Unicode; the last one may have a port behind it."""
     name, colon, port = label.partition(":")
-    decoded = name.encode("ascii").decode("idna") if name.startswith("xn--") else name
+    if not name.startswith("xn--"):
+        return label
+    decoded = name.encode("ascii").decode("idna")
+    if not all(sign == "-" or unicodedata.category(sign)[0] in "LNM" for sign in decoded):
+        raise UnicodeError
     return decoded + colon + port
 
 

@@ -126,13 +126,6 @@ class GrantsField(forms.CharField):
             raise ValidationError(errors)
         return list(dict.fromkeys(found))
 
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        """Return whether the lines say something else than the row."""
-        try:
-            return bool(initial != self.to_python(data))
-        except ValidationError:
-            return True
-
 
 class GrantLines(forms.Textarea):
     """A text area with a warning that is seen while it is empty."""

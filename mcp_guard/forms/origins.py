@@ -45,13 +45,6 @@ class OriginField(forms.CharField):
         except OriginError as error:
             raise ValidationError(str(error)) from None
 
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        """Return whether something else would be stored; a row edited by hand differs from what it shows."""
-        try:
-            return bool(initial != self.to_python(data))
-        except ValidationError:
-            return True
-
 
 class OriginForm(PolicyForm):
     """List an origin or change a listed one.

@@ -123,6 +123,7 @@ def test_every_screen_fits_and_every_field_has_a_name(policy, new_page, width, s
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     for name, path in policy.items():
         assert page.goto(path).status == 200, name
+        assert page.url.endswith(f"/admin/{path}"), name
         page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         assert page.evaluate(UNLABELLED) == [], name

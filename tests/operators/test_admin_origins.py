@@ -239,7 +239,11 @@ def test_the_unicode_form_stands_beside_an_internationalized_origin(browser, par
     assert 'in Unicode: <bdi class="mcp-guard-code">https://bücher.example:8443</bdi>' in page
 
 
-@pytest.mark.parametrize("label", ["xn--", "xn--a-ecp", "xn--n3h-"])
+@pytest.mark.parametrize(
+    "label",
+    ["xn--", "xn--a-ecp", "xn--n3h-"]
+    + [f"xn--{name.encode('punycode').decode()}" for name in ("bank。com", "bank\u2044a", "a\u202eb", "faß")],
+)
 def test_an_internationalized_origin_without_a_unicode_form_is_shown_as_it_is(browser, partner, label):
     hand_edited(partner, origin=f"https://{label}.example")
     page = browser.get(url("allowedorigin_changelist")).content.decode()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from mcp_guard import testing
-from mcp_guard.models import AllowedOrigin, AuditEvent, Client, Scope
+from mcp_guard import changes, testing
+from mcp_guard.models import AllowedOrigin, AuditEvent, Client, Scope, Token
 from mcp_guard.writing import policy_write
 from tests.operators.admin_pages import (
     browser_of,
@@ -96,6 +98,7 @@ def test_what_changes_refuses_at_the_last_moment_is_told_and_undone(browser, mon
         assert told(browser.post(url("client_delete", owner.pk), {"post": "yes"}, follow=True)) == [text]
         values = {"action": "delete_selected", "_selected_action": [kept.pk, owner.pk], "post": "yes"}
         assert told(browser.post(url("client_changelist"), values, follow=True)) == [text]
+    assert not LogEntry.objects.exists()
 
 
 def test_a_client_that_owns_nothing_is_deleted(browser):
@@ -129,6 +132,10 @@ def test_the_list_of_clients_counts_without_a_query_for_each(browser):
         testing.list_origin(f"https://app{number}.example.com", partner, "notes")
         testing.issue_token(testing.add_client(f"client{number}"), "notes")
         testing.issue_token(partner, "notes")
+    changes.revoke_token(testing.ACTOR, testing.issue_token(partner, "notes").token)
+    with policy_write():
+        ended = testing.issue_token(partner, "notes").token
+        Token.objects.filter(pk=ended.pk).update(expires_at=timezone.now())
     with CaptureQueriesContext(connection) as many:
         page = browser.get(url("client_changelist"))
     assert len(many) == len(few)

@@ -7,6 +7,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.db import connection
@@ -123,6 +124,13 @@ def test_sending_the_form_again_never_shows_the_same_text(browser, partner):
     assert Token.objects.count() == 2
 
 
+def test_the_page_itself_forbids_to_keep_it(rf, root, partner):
+    request = rf.post(ADD)
+    request.user = root
+    response = TokenAdmin(Token, admin.site).show_once(request, testing.issue_token(partner), title="Issued")
+    assert response["Cache-Control"] == "no-store, private"
+
+
 def test_an_error_while_the_page_is_made_does_not_show_the_text(partner, root, monkeypatch, settings, caplog):
     settings.DEBUG = True
     minted = []
@@ -231,6 +239,8 @@ def test_an_overlap_of_nothing_ends_the_old_secret_at_once(browser, token):
     assert "The old secret has ended." in response.content.decode()
     _, old = TokenSecret.objects.order_by("-pk")
     assert old.expires_at <= timezone.now()
+    page = browser.get(url("token_change", token.pk)).content.decode()
+    assert (token.secrets.latest("pk").mask in page, old.mask in page) == (True, False)
 
 
 @pytest.mark.parametrize("overlap", ["", "-1", "169", "x", "1.5"])
