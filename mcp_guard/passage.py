@@ -50,11 +50,17 @@ def inner_scope(scope: Scope, endpoint: Endpoint, passage: Passage) -> dict[str,
     """
     inner = dict(scope)
     inner["headers"] = without_credentials(scope["headers"], endpoint)
-    inner[KEY] = passage
+    inner[KEY] = inward(passage, endpoint)
     inner["user"] = user_of(passage.principal)
     inner.pop("session", None)
     inner.pop("cookies", None)
     return inner
+
+
+def inward(passage: Passage, endpoint: Endpoint) -> Passage:
+    """Return the passage as the guarded application gets it: its head without credentials too."""
+    headers = dict(without_credentials([*passage.head.headers.items()], endpoint))
+    return passage._replace(head=passage.head._replace(headers=headers))
 
 
 def without_credentials(headers: list[tuple[bytes, bytes]], endpoint: Endpoint) -> list[tuple[bytes, bytes]]:

@@ -12,7 +12,7 @@ from mcp_guard import conf, gate, wire
 from mcp_guard.asgi.answer import Answer
 from mcp_guard.asgi.exchange import Receive, Send, send_reply
 from mcp_guard.http.locate import locate
-from mcp_guard.passage import KEY, Passage
+from mcp_guard.passage import KEY, Passage, inward
 from mcp_guard.policy.decision import Admitted
 from mcp_guard.policy.endpoint import Endpoint
 
@@ -47,7 +47,8 @@ class FrontDoor:
         if not isinstance(settled, Admitted):
             await send_reply(send, gate.answer(endpoint, head, settled))
             return
-        passage = scope[KEY] = Passage(endpoint.name, head, settled)
+        passage = Passage(endpoint.name, head, settled)
+        scope[KEY] = inward(passage, endpoint)
         await Answer(endpoint, passage, receive, send).serve(self.app, scope)
 
 

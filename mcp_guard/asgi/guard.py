@@ -51,6 +51,7 @@ class Guard:
 
     async def _serve(self, endpoint: Endpoint, scope: wire.Scope, receive: Receive, send: Send) -> None:
         passage = of_scope(scope, endpoint)
+        is_judged = passage is not None
         if passage is None:
             head = wire.from_scope(scope, endpoint)
             judged = gate.judge(endpoint, head)
@@ -64,8 +65,11 @@ class Guard:
             if body is None:
                 return
             receive = replay(body, receive)
-        answer = Answer(endpoint, passage, receive, send)
-        await answer.serve(self.app, inner_scope(scope, endpoint, passage))
+        inner = inner_scope(scope, endpoint, passage)
+        if is_judged:  # whoever judged it stamps and watches the answer
+            await self.app(inner, receive, send)
+        else:
+            await Answer(endpoint, passage, receive, send).serve(self.app, inner)
 
     async def _judge_body(
         self, endpoint: Endpoint, passage: Passage, receive: Receive, send: Send

@@ -22,6 +22,7 @@ from mcp_guard.passage import (
     KEY,
     Passage,
     auser_of,
+    inward,
     is_credential,
     of_scope,
     user_of,
@@ -109,7 +110,7 @@ def _enter(
         return of_reply(gate.answer(endpoint, head, settled))
     _strip(request, endpoint)
     _append_slash(request)
-    setattr(request, KEY, Passage(endpoint.name, head, settled))
+    setattr(request, KEY, inward(Passage(endpoint.name, head, settled), endpoint))
     return settled
 
 

@@ -58,3 +58,6 @@ HOSTS: Final = ("testserver", "api.example.com", "127.0.0.1", "localhost")
 """Hosts of every endpoint: what ALLOWED_HOSTS names in the settings of the tests."""
 
 TRUSTED_PROXIES: Final = ("10.0.0.0/8",)
+
+MCP_GUARD: Final = {"ENDPOINTS": ENDPOINTS, "TRUSTED_PROXIES": list(TRUSTED_PROXIES)}
+"""The setting while the table is played."""

@@ -1,0 +1,1 @@
+"""A site with one mount of each kind for each endpoint of the table."""
