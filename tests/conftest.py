@@ -1,8 +1,8 @@
 """Rules for all tests: what a machine has to offer, and fixtures for it.
 
-Tests marked ``services`` or ``browser`` are left out, and said to be, where PostgreSQL, Redis or Chromium
-is missing. With MCP_GUARD_REQUIRE_ALL=1 a missing one is an error instead, so continuous integration
-cannot turn green without them.
+Tests marked ``services``, ``browser`` or ``node`` are left out, and said to be, where PostgreSQL, Redis,
+Chromium or the npm packages are missing. With MCP_GUARD_REQUIRE_ALL=1 a missing one is an error instead, so
+continuous integration cannot turn green without them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import redis
 from django.conf import settings
 
 from tests.databases import postgres_database
+from tests.node import missing_packages
 
 POSTGRES_URL: Final = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS_URL: Final = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -54,7 +55,11 @@ def chromium_path() -> str | None:
     return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 
 
-NEEDS: Final[dict[str, Callable[[], str]]] = {"services": missing_services, "browser": missing_browser}
+NEEDS: Final[dict[str, Callable[[], str]]] = {
+    "services": missing_services,
+    "browser": missing_browser,
+    "node": missing_packages,
+}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
