@@ -11,12 +11,13 @@ import logging
 import secrets
 import time
 from dataclasses import dataclass
+from math import isinf
 from typing import Final, NamedTuple
 
 from mcp_guard.audit import refusals
 from mcp_guard.audit.counts import decisions
 from mcp_guard.live import lookup, sessions
-from mcp_guard.live.holder import holder
+from mcp_guard.live.holder import STALE_SECONDS, holder
 from mcp_guard.policy import decide as rules
 from mcp_guard.policy import reply
 from mcp_guard.policy.credential import (
@@ -44,8 +45,8 @@ from mcp_guard.presented import present
 
 log = logging.getLogger("mcp_guard.gate")
 
-ROUNDS: Final = 4
-"""How many things one decision may wait for: policy, a token, a session, and policy once more."""
+ROUNDS: Final = 6
+"""How many things one decision may wait for: policy, a token, a session, and again what moved meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,10 @@ def judge(endpoint: Endpoint, head: RequestHead, presented: Presented | None = N
     ``presented`` is the credential when it comes from elsewhere than the head: a message, a session that
     was read, or what an open socket was admitted with.
     """
-    if holder.is_behind:
+    age = holder.age  # read once: a change between two looks would make it infinite, which refuses
+    if age > STALE_SECONDS:
         return _AWAITS_POLICY
-    return _judge(endpoint, head, presented, holder.age)
+    return _judge(endpoint, head, presented, age)
 
 
 def settle(
@@ -90,14 +92,15 @@ def settle(
                     holder.refresh()
                     judged = _judge(endpoint, head, presented, holder.age_since(asked))
                 case AwaitsSession(key):
-                    judged = judge(endpoint, head, sessions.read(key))
+                    presented = sessions.read(key)
+                    judged = judge(endpoint, head, presented)
                 case AwaitsToken(token):
                     judged = _judge_found(endpoint, head, lookup.find(token.digest))
                 case _:
                     return judged
         except Exception as error:  # noqa: BLE001 (a store that fails in any way lets nobody in)
             return _unreadable(judged, error)
-    return Refused(Reason.POLICY_TOO_OLD)
+    return _in_the_end(judged)
 
 
 async def asettle(
@@ -112,14 +115,15 @@ async def asettle(
                     await holder.arefresh()
                     judged = _judge(endpoint, head, presented, holder.age_since(asked))
                 case AwaitsSession(key):
-                    judged = judge(endpoint, head, await sessions.aread(key))
+                    presented = await sessions.aread(key)
+                    judged = judge(endpoint, head, presented)
                 case AwaitsToken(token):
                     judged = _judge_found(endpoint, head, await lookup.afind(token.digest))
                 case _:
                     return judged
         except Exception as error:  # noqa: BLE001 (a store that fails in any way lets nobody in)
             return _unreadable(judged, error)
-    return Refused(Reason.POLICY_TOO_OLD)
+    return _in_the_end(judged)
 
 
 def permit(admitted: Admitted, operation: Operation) -> Admitted | Refused:
@@ -170,8 +174,11 @@ def _judge(
 
 def _judge_found(endpoint: Endpoint, head: RequestHead, found: lookup.Found) -> Decision | AwaitsPolicy:
     """Judge by a token that was read from the database under the snapshot that goes with it."""
+    age = holder.age_since(found.asked)
+    if isinf(age):  # policy changed while the token was looked up
+        return _AWAITS_POLICY
     credential = UNKNOWN_TOKEN if found.record is None else IssuedToken(found.record)
-    return _decide(endpoint, head, credential, found.snapshot, holder.age_since(found.asked))
+    return _decide(endpoint, head, credential, found.snapshot, age)
 
 
 def _decide(
@@ -198,6 +205,13 @@ def _look_up(presented: Presented, snapshot: Snapshot) -> Credential | None:
         return UNKNOWN_TOKEN
     record = lookup.remembered(presented.digest)
     return None if record is None else IssuedToken(record)
+
+
+def _in_the_end(judged: Judged) -> Settled:
+    """Return the decision after the last round; what still waits then is refused."""
+    if isinstance(judged, AwaitsPolicy | AwaitsToken | AwaitsSession):
+        return Refused(Reason.POLICY_TOO_OLD)
+    return judged
 
 
 def _unreadable(judged: Judged, error: Exception) -> Refused:

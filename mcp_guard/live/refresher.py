@@ -10,12 +10,18 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 WAIT_SECONDS: Final = 2.0
 """How long anybody waits for a read at most."""
 
-Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
+
+class Waiter(NamedTuple):
+    """Somebody on an event loop who waits for the read of this number or a later one."""
+
+    target: int
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[None]
 
 
 class Refresher:
@@ -37,7 +43,7 @@ class Refresher:
         self._asked = self._served = 0
         self._source = "start"
         self._reading_since = 0.0
-        self._waiters: list[Waiter] = []
+        self._waiters: set[Waiter] = set()
 
     @property
     def is_running(self) -> bool:
@@ -61,12 +67,15 @@ class Refresher:
     async def wait_async(self) -> None:
         """Do as ``wait`` without blocking the event loop or a thread."""
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
         with self._condition:
-            self._ask()
+            waiter = Waiter(self._ask(), loop, loop.create_future())
             patience = self._patience()
-            self._waiters.append((loop, waiter))
-        await asyncio.wait([waiter], timeout=patience)
+            self._waiters.add(waiter)
+        try:
+            await asyncio.wait([waiter.future], timeout=patience)
+        finally:
+            with self._condition:
+                self._waiters.discard(waiter)
 
     def stop(self) -> None:
         """End the thread, waiting for it within WAIT_SECONDS; the next one who asks starts a new one."""
@@ -104,9 +113,10 @@ class Refresher:
                 with self._condition:
                     self._reading_since = 0.0
                     self._served = max(self._served, target)
-                    waiters, self._waiters = self._waiters, []
+                    served = [waiter for waiter in self._waiters if waiter.target <= self._served]
+                    self._waiters.difference_update(served)
                     self._condition.notify_all()
-                _wake(waiters)
+                _wake(served)
                 with self._condition:
                     self._condition.wait_for(self._has_work, self._interval())
         finally:
@@ -117,13 +127,13 @@ class Refresher:
 
 
 def _wake(waiters: list[Waiter]) -> None:
-    for loop, waiter in waiters:
+    for waiter in waiters:
         try:
-            loop.call_soon_threadsafe(_finish, waiter)
+            waiter.loop.call_soon_threadsafe(_finish, waiter.future)
         except RuntimeError:  # the loop was closed while its request waited
             continue
 
 
-def _finish(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
