@@ -1,0 +1,13 @@
+"""The faults, one module each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from tests.faults.cases import revocations
+from tests.faults.report import Report
+
+FAULTS: Final[dict[str, Callable[..., Awaitable[Report]]]] = {
+    "revocations": revocations.run,
+}
