@@ -27,7 +27,7 @@ from mcp_guard.policy.headers import fold
 from mcp_guard.presented import present, present_text
 from tests.policy.snapshot_of_world import NOW, USER_IDS, snapshot
 from tests.rows import world
-from tests.rows.exchanges import Head, Request
+from tests.rows.exchanges import Head, Request, Socket
 from tests.rows.row import Row
 
 SNAPSHOT: Final = snapshot()
@@ -44,11 +44,19 @@ def play(row: Row, *, age: float = 0.0, module: ModuleType = rules) -> Decision:
     return decision
 
 
-def play_first_message(row: Row, text: str, *, module: ModuleType = rules) -> Decision:
+def first_message(row: Row) -> jsonrpc.Message | None:
+    """Return the first message of a socket, None where it is no message or there is none."""
+    assert isinstance(row.exchange, Socket)
+    first = row.exchange.messages[:1]
+    message = jsonrpc.parse(first[0]) if first and isinstance(first[0], str) else None
+    return message if isinstance(message, jsonrpc.Message) else None
+
+
+def play_first_message(row: Row, *, module: ModuleType = rules) -> Decision:
     """Return what becomes of the credential in the first message of a socket that waits for it."""
     endpoint = SNAPSHOT.endpoints[row.endpoint].endpoint
-    message = jsonrpc.parse(text)
-    assert isinstance(message, jsonrpc.Message)
+    message = first_message(row)
+    assert message is not None
     head = read(row.exchange, endpoint)._replace(exchange=Exchange.MESSAGE)
     match message.bearer:
         case jsonrpc.NoBearer():

@@ -52,8 +52,8 @@ def of_request(decision: Decision, endpoint: Endpoint) -> Admits | Grants | Refu
             raise AssertionError(f"a request came out as {decision}")
 
 
-def of_handshake(decision: Decision) -> Who | RefusesHandshake | None:
-    """Return whom a handshake acts for, its refusal, or None when a message has to say who it is."""
+def of_socket(decision: Decision) -> Who | RefusesHandshake | None:
+    """Return whom a handshake or message acts for, its refusal, or None when a message has to say."""
     match decision:
         case Admitted():
             return who(decision.principal)
@@ -62,7 +62,7 @@ def of_handshake(decision: Decision) -> Who | RefusesHandshake | None:
         case AwaitsMessage():
             return None
         case PreflightGranted() | AwaitsSession():
-            raise AssertionError(f"a handshake came out as {decision}")
+            raise AssertionError(f"a socket came out as {decision}")
 
 
 def who(principal: Principal) -> Who:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from mcp_guard.policy.decision import Reason
 from tests import table
 from tests.policy import core, outcome
-from tests.rows.outcomes import Opens, RefusesHandshake
+from tests.rows.outcomes import MESSAGES, Opens, RefusesHandshake
 from tests.rows.row import Row
 
 ENDPOINTS = core.SNAPSHOT.endpoints
+FIRST_MESSAGES = {
+    name: row
+    for name, row in table.SOCKETS.items()
+    if isinstance(row.outcome, Opens) and row.outcome.awaits_message and core.first_message(row) is not None
+}
 
 
 @pytest.mark.parametrize("row", table.REQUESTS.values(), ids=table.REQUESTS)
@@ -21,7 +27,7 @@ def test_a_request_has_the_outcome_of_its_row(row: Row):
 
 @pytest.mark.parametrize("row", table.SOCKETS.values(), ids=table.SOCKETS)
 def test_a_handshake_has_the_outcome_of_its_row(row: Row):
-    judged = outcome.of_handshake(core.play(row))
+    judged = outcome.of_socket(core.play(row))
 
     if isinstance(row.outcome, RefusesHandshake):
         assert judged == row.outcome
@@ -29,3 +35,28 @@ def test_a_handshake_has_the_outcome_of_its_row(row: Row):
         assert isinstance(row.outcome, Opens)
         assert (judged is None) is row.outcome.awaits_message
         assert judged is None or judged.client == (row.outcome.who.client if row.outcome.who else "")
+
+
+@pytest.mark.parametrize("row", FIRST_MESSAGES.values(), ids=FIRST_MESSAGES)
+def test_a_first_message_has_the_outcome_of_its_row(row: Row):
+    assert isinstance(row.outcome, Opens)
+
+    judged = outcome.of_socket(core.play_first_message(row))
+
+    if row.outcome.who is None:
+        assert row.outcome.closes is not None
+        assert judged == RefusesHandshake(*row.outcome.closes)
+    else:
+        assert judged == row.outcome.who
+
+
+def test_every_reason_is_the_outcome_of_some_row():
+    of_rows = {row.outcome.reason for row in table.ROWS.values() if hasattr(row.outcome, "reason")}
+    closing = {
+        row.outcome.closes[0]
+        for row in table.SOCKETS.values()
+        if isinstance(row.outcome, Opens) and row.outcome.closes
+    }
+    of_time_and_faults = {"authentication_timeout", "policy_too_old", "store_unreadable", "guard_missing"}
+
+    assert of_rows | closing | of_time_and_faults == {reason.value for reason in Reason} == set(MESSAGES)

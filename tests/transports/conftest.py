@@ -37,7 +37,7 @@ def connection_kept_open() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """Let a module play rows in one transaction that is rolled back after it, as TestCase does for a class."""
+    """Let a module play rows in one transaction, rolled back after it, as TestCase does for a class."""
     with (
         django_db_blocker.unblock(),
         connection_kept_open(),

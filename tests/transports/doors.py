@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
 from asgiref.sync import async_to_sync
-from django.core.asgi import get_asgi_application
 from django.core.handlers.wsgi import WSGIHandler
 
 from tests.rows.exchanges import Request
 from tests.transports.answer import Answered
 
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 Play = Callable[[Request, str], Answered]
 
 
@@ -56,7 +56,7 @@ def play_wsgi(request: Request, path: str) -> Answered:
     return Answered(int(status[0].split()[0]), tuple(headers), body)
 
 
-def play_asgi(application: Callable[..., Any]) -> Play:
+def play_asgi(application: Application) -> Play:
     """Return what gives a request to an ASGI application."""
 
     def play(request: Request, path: str) -> Answered:
@@ -65,7 +65,7 @@ def play_asgi(application: Callable[..., Any]) -> Play:
     return play
 
 
-async def exchange(application: Callable[..., Any], request: Request, path: str) -> Answered:
+async def exchange(application: Application, request: Request, path: str) -> Answered:
     """Return the answer of an ASGI application; what it raises after it has answered goes unseen."""
     sent: list[Any] = []
     pending = [{"type": "http.request", "body": request.body, "more_body": False}]
@@ -133,14 +133,11 @@ def _wsgi_handler() -> WSGIHandler:
     return WSGIHandler()
 
 
-@cache
-def _asgi_handler() -> Any:
-    return get_asgi_application()
+def site(*, behind_front_door: bool) -> Application:
+    """Return the site, imported when it is first used: its mounts need the endpoints of the table."""
 
-
-def _site(*, behind_front_door: bool) -> Callable[..., Any]:
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        from tests.transports.site import asgi  # its mounts need the endpoints of the table
+        from tests.transports.site import asgi
 
         app = asgi.application_behind_front_door if behind_front_door else asgi.site
         await app(scope, receive, send)
@@ -168,15 +165,15 @@ def _anything(_request: Request) -> bool:
 DOORS = (
     Door("view under WSGI", "view", play_wsgi, _wsgi),
     Door("include under WSGI", "include", play_wsgi, _wsgi),
-    Door("async view under ASGI", "async", play_asgi(_site(behind_front_door=False)), _routed),
-    Door("async view behind the front door", "async", play_asgi(_site(behind_front_door=True)), _routed),
-    Door("sync view behind the front door", "view", play_asgi(_site(behind_front_door=True)), _routed),
-    Door("include under ASGI", "include", play_asgi(_site(behind_front_door=False)), _anything),
-    Door("guarded application", "guard", play_asgi(_site(behind_front_door=False)), _anything),
+    Door("async view under ASGI", "async", play_asgi(site(behind_front_door=False)), _routed),
+    Door("async view behind the front door", "async", play_asgi(site(behind_front_door=True)), _routed),
+    Door("sync view behind the front door", "view", play_asgi(site(behind_front_door=True)), _routed),
+    Door("include under ASGI", "include", play_asgi(site(behind_front_door=False)), _anything),
+    Door("guarded application", "guard", play_asgi(site(behind_front_door=False)), _anything),
     Door(
         "guarded application behind the front door",
         "guard",
-        play_asgi(_site(behind_front_door=True)),
+        play_asgi(site(behind_front_door=True)),
         _anything,
     ),
 )

@@ -36,6 +36,7 @@ class Consumer:
         async for message in socket:
             run = run or await _note(socket.inner_scope)
             run.methods.append(message.method or "")
+            run.token_ids.append(socket.principal.token_id)
             await socket.send_text(json.dumps({"ran": message.method}))
         await socket.close()
 

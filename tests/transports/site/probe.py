@@ -13,7 +13,8 @@ from mcp_guard.passage import Passage
 class Seen:
     """What the protected code was given by one request, or by one socket and its messages.
 
-    ``everything`` is all of it as text: where a secret would have to show.
+    ``everything`` is all of it as text: where a secret would have to show. ``methods`` and ``token_ids``
+    have one entry for each message of a socket.
     """
 
     endpoint: str
@@ -25,6 +26,7 @@ class Seen:
     cookies: dict[str, str]
     everything: str
     methods: list[str] = field(default_factory=list)
+    token_ids: list[int | None] = field(default_factory=list)
 
 
 RUNS: Final[list[Seen]] = []

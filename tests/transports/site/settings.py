@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.rows.configurations import MCP_GUARD as MCP_GUARD
+from tests.rows import configurations
 from tests.settings import *  # noqa: F403 (everything else is the same)
 
+MCP_GUARD = configurations.MCP_GUARD
 ROOT_URLCONF = "tests.transports.site.urls"
