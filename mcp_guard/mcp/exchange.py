@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
@@ -48,7 +49,8 @@ class Exchange:
     """Runs an application as a task of the running loop and hands on its answer piece by piece.
 
     Iterating it yields the parts of the body. A part is taken before the next one is asked for, so a
-    slow reader slows the application down.
+    slow reader slows the application down. The task has an empty context: in that of the request,
+    database calls run on a thread that ends with it, while streams and sessions go on.
     """
 
     def __init__(self, app: ASGIApp, scope: Scope, body: bytes) -> None:
@@ -58,7 +60,7 @@ class Exchange:
         self._left = asyncio.Event()
         self._sent: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=1)
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.create_task(self._run())
+        self._task = self._loop.create_task(self._run(), context=contextvars.Context())
 
     async def start(self) -> Start:
         """Return the head of the answer.

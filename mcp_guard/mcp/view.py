@@ -1,7 +1,8 @@
 """Run an ASGI application inside of a Django view, with live streams and cancellation.
 
 Under WSGI there is no event loop that outlives a request, so the application runs on one that this
-module keeps in a thread of its own: sessions last, and a stream occupies the worker that reads it.
+module keeps in a thread of its own: sessions last, and a stream occupies the worker that reads it. The
+thread does not hold up the end of the process, so the server's lifespan is not left there.
 """
 
 from __future__ import annotations

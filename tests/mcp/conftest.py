@@ -34,6 +34,7 @@ def policy(transactional_db) -> Iterator[Policy]:
         "tools/call:echo",
         "tools/call:whoami",
         "tools/call:wait",
+        "tools/call:count",
         "tools/call:crash",
         "completion/complete",
     )

@@ -11,8 +11,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from channels.db import aclose_old_connections
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import Context, MCPServer
+
+from mcp_guard.models import Scope
 
 CALLER = ContextVar("caller", default="nobody")
 
@@ -75,6 +78,12 @@ def recording_server() -> Recorder:
             recorder.cancelled.set()
             raise
         return "waited"
+
+    @server.tool()
+    async def count(ctx: Context) -> int:
+        await ctx.report_progress(1, 2, "counting")
+        await aclose_old_connections()
+        return await Scope.objects.acount()
 
     @server.tool()
     async def crash() -> str:

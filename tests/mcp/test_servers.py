@@ -67,24 +67,34 @@ class Running:
                 yield client
 
 
-@contextmanager
-def running(server: str, directory: Path) -> Iterator[Running]:
-    """Start a server on a free port with a database of its own, and end it."""
-    port = free_port()
-    log = directory / "events"
-    log.touch()
-    environment = {
+def environment_in(directory: Path) -> dict[str, str]:
+    """Return the environment of a probe with a database and a log of its own."""
+    (directory / "events").touch()
+    return {
         **os.environ,
         "DATABASE_URL": f"sqlite:///{directory / 'probe.sqlite3'}",
         "DJANGO_SETTINGS_MODULE": "tests.mcp.probe.settings",
-        "PROBE_LOG": str(log),
+        "PROBE_LOG": str(directory / "events"),
         "SECRET_KEY": "tests only",
         "ALLOWED_HOSTS": "127.0.0.1",
     }
-    policy = subprocess.run(
-        [sys.executable, "-m", "tests.mcp.probe.policy"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=START_SECONDS, check=True,
-    )  # fmt: skip
+
+
+def run_module(name: str, *arguments: str, environment: dict[str, str]) -> str:
+    """Run a module to its end and return what it printed."""
+    command = [sys.executable, "-m", name, *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=START_SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def running(server: str, directory: Path) -> Iterator[Running]:
+    """Start a server on a free port with a database of its own, and end it."""
+    port, environment = free_port(), environment_in(directory)
+    tokens = json.loads(run_module("tests.mcp.probe.policy", environment=environment))
     output = directory / "output"
     with output.open("wb") as file:
         process = subprocess.Popen(
@@ -93,7 +103,7 @@ def running(server: str, directory: Path) -> Iterator[Running]:
         )  # fmt: skip
     try:
         wait_for(port, process, output)
-        yield Running(process, port, json.loads(policy.stdout), log)
+        yield Running(process, port, tokens, directory / "events")
     finally:
         process.kill()
         process.wait()
@@ -195,3 +205,11 @@ async def test_the_process_ends_with_sessions_sockets_and_a_sync_tool(server, tm
             site.process.terminate()
             await asyncio.to_thread(site.process.wait, STOP_SECONDS)
             assert site.events.count("stopped") == 2
+
+
+def test_a_wsgi_process_ends_with_a_session_and_a_sync_tool(tmp_path):
+    environment = environment_in(tmp_path)
+    tokens = json.loads(run_module("tests.mcp.probe.policy", environment=environment))
+    printed = run_module("tests.mcp.probe.wsgi_exit", tokens["server"], environment=environment)
+    assert "rested" in printed
+    assert (tmp_path / "events").read_text().split() == ["started", "napped"]

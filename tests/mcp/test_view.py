@@ -89,6 +89,43 @@ def test_a_session_lasts_over_requests_under_wsgi(policy, events):
     assert events.count("echo y") == 1
 
 
+def counting_body(**params):
+    return body("tools/call", name="count", arguments={}, **params)
+
+
+def test_tools_reach_the_database_in_a_session_under_wsgi(policy):
+    client = wsgi_client()
+    opened = client.post(
+        "/mcp", body("initialize", **INITIALIZE), "application/json", headers=headers(policy.server)
+    )
+    within = headers(policy.server, **{"mcp-session-id": opened.headers["Mcp-Session-Id"]})
+    assert read(opened)["result"]
+    counted = client.post("/mcp", counting_body(), "application/json", headers=within)
+    assert read(counted)["result"]["structuredContent"] == {"result": 1}
+
+
+def sync_only(get_response):
+    def middleware(request):
+        return get_response(request)
+
+    return middleware
+
+
+async def test_tools_reach_the_database_behind_a_sync_only_middleware(policy, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.mcp.test_view.sync_only"]
+    response = await AsyncClient().post(
+        "/mcp",
+        counting_body(_meta={**META, "progressToken": "p"}),
+        "application/json",
+        headers=modern_headers(policy.server, "count"),
+    )
+    assert response.streaming
+    streamed = b"".join([part async for part in response.streaming_content]).decode()
+    assert "notifications/progress" in streamed
+    assert '"structuredContent":{"result":1}' in streamed
+    await urls.mounted.aclose()
+
+
 def test_a_stream_is_live_and_closing_it_cancels_the_call_under_wsgi(policy, events):
     progress = {**META, "progressToken": "p"}
     response = wsgi_client().post(
