@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -49,11 +50,13 @@ def play_wsgi(request: Request, path: str) -> Answered:
         headers.extend((name.lower(), value) for name, value in lines)
 
     response = _wsgi_handler()(_environ(request, path), start_response)
+    parts: list[bytes] = []
     try:
-        body = b"".join(response)
+        with suppress(RuntimeError):  # a stream that fails: what had been sent has been sent
+            parts.extend(response)
     finally:
         response.close()
-    return Answered(int(status[0].split()[0]), tuple(headers), body)
+    return Answered(int(status[0].split()[0]), tuple(headers), b"".join(parts))
 
 
 def play_asgi(application: Application) -> Play:
@@ -66,7 +69,7 @@ def play_asgi(application: Application) -> Play:
 
 
 async def exchange(application: Application, request: Request, path: str) -> Answered:
-    """Return the answer of an ASGI application; what it raises after it has answered goes unseen."""
+    """Return the answer of an ASGI application; what the protected code raises is the server's to log."""
     sent: list[Any] = []
     pending = [{"type": "http.request", "body": request.body, "more_body": False}]
 
@@ -76,7 +79,8 @@ async def exchange(application: Application, request: Request, path: str) -> Ans
     async def send(event: Any) -> None:
         sent.append(event)
 
-    await application(scope_of(request, path), receive, send)
+    with suppress(RuntimeError):
+        await application(scope_of(request, path), receive, send)
     start, *parts = sent
     assert start["type"] == "http.response.start"
     headers = tuple(
