@@ -106,6 +106,7 @@ def _until(
 
 def _facts(endpoint: Endpoint) -> list[tuple[str, str]]:
     facts = [
+        ("messages", endpoint.messages.value),
         ("methods", " ".join(endpoint.methods)),
         (
             "missing_origin",

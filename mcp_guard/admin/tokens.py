@@ -13,6 +13,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.forms import Media, Script
 from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -102,7 +103,13 @@ class TokenAdmin(TokenColumns, PolicyAdmin):
 
     def show_once(self, request: HttpRequest, issued: IssuedSecret, **context: Any) -> TemplateResponse:
         """Return the only page that ever holds the text of a token; nothing may keep it or pass it on."""
-        context |= {"original": issued.token, "issued": issued, "notices": self.notices(issued.token)}
+        script = Script("mcp_guard/issued.js", defer=True)
+        context |= {
+            "original": issued.token,
+            "issued": issued,
+            "notices": self.notices(issued.token),
+            "media": self.media + Media(js=[script]),  # type: ignore[list-item] # stubs know only str
+        }
         response = self.page(request, "token/issued.html", context)
         response["Cache-Control"] = "no-store, private"
         response["Referrer-Policy"] = "no-referrer"
