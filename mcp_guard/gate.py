@@ -203,7 +203,7 @@ def _look_up(presented: Presented, snapshot: Snapshot) -> Credential | None:
         return MISTYPED_TOKEN
     if not snapshot.is_partial:
         return UNKNOWN_TOKEN
-    record = lookup.remembered(presented.digest)
+    record = lookup.remembered(presented.digest, snapshot)
     return None if record is None else IssuedToken(record)
 
 

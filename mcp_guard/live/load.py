@@ -6,6 +6,7 @@ it lets nobody in, and the operator sees it.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -91,10 +92,16 @@ def reload_tokens(alias: str, seen: Look, known: Snapshot, ids: frozenset[int]) 
     read, problems = read_tokens(alias, grants, ids)
     tokens = {digest: record for digest, record in known.tokens.items() if record.token_id not in ids}
     tokens.update(read)
+    is_partial = known.is_partial or len(tokens) >= config().tokens_in_memory
+    _drop_oldest(tokens, len(tokens) - config().tokens_in_memory)
     kept = tuple(p for p in known.problems if not p.startswith("token secret") or p not in problems)
-    return replace(
-        known, revision=seen.revision, epoch=seen.epoch, tokens=tokens, problems=(*kept, *problems)
-    )
+    found = (*kept, *problems)
+    return Snapshot(seen.revision, seen.epoch, known.max_age, known.endpoints, tokens, found, is_partial)
+
+
+def _drop_oldest(tokens: dict[bytes, TokenRecord], count: int) -> None:
+    for digest in heapq.nsmallest(count, tokens, key=lambda digest: tokens[digest].token_id):
+        del tokens[digest]
 
 
 def look(alias: str) -> Look:

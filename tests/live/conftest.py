@@ -1,4 +1,4 @@
-"""Policy of a test's own transaction, and policy that the refreshing thread reads as it does in production."""
+"""Policy of a test's own transaction, and policy that the refreshing thread reads as in production."""
 
 from __future__ import annotations
 

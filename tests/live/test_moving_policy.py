@@ -104,7 +104,6 @@ def changing_token(monkeypatch):
 
     monkeypatch.setattr(load, "read_token", read)
     monkeypatch.setattr(lookup, "find", lookup.lookups._find)  # on the connection that holds the rows
-    monkeypatch.setattr(lookup, "close_old_connections", lambda: None)
     return issued
 
 
