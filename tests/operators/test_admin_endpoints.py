@@ -12,21 +12,14 @@ from mcp_guard import testing
 from mcp_guard.models import AllowedOrigin, AuditEvent, Client, EndpointState, Revision, Scope, Token
 from mcp_guard.writing import policy_write
 from tests.operators.admin_pages import (
-    browser_of,
     nothing_changes,
     revision,
-    superuser,
     tags,
     told,
     url,
 )  # fmt: skip
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def browser(db):
-    return browser_of(superuser())
 
 
 def until(**ahead):

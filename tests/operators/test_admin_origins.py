@@ -18,7 +18,6 @@ from tests.operators.admin_pages import (
     nothing_changes,
     revision,
     staff,
-    superuser,
     tags,
     told,
     url,
@@ -57,21 +56,6 @@ BAD = {
     "https://" + "a" * 300 + ".example": "an origin has at most 300 characters",
     "https://app\x00.example": "there is an invisible character in it",
 }
-
-
-@pytest.fixture
-def partner():
-    return testing.add_client("partner")
-
-
-@pytest.fixture
-def root(db):
-    return superuser()
-
-
-@pytest.fixture
-def browser(root):
-    return browser_of(root)
 
 
 def form(client, **values):

@@ -20,23 +20,12 @@ from tests.operators.admin_pages import (
     nothing_changes,
     revision,
     staff,
-    superuser,
     tags,
     told,
     url,
 )  # fmt: skip
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def root(db):
-    return superuser()
-
-
-@pytest.fixture
-def browser(root):
-    return browser_of(root)
 
 
 def test_a_client_is_added_with_the_scopes_of_its_sessions_in_one_change(browser, root):
