@@ -11,6 +11,7 @@ from mcp_guard.asgi.exchange import Disconnected, Receive, Send, read_body, repl
 from mcp_guard.asgi.websocket import GuardedSocket
 from mcp_guard.mcp.permit import Registered, permit_body
 from mcp_guard.passage import Passage, inner_scope, of_scope
+from mcp_guard.policy.content import has_body
 from mcp_guard.policy.decision import Admitted, Refused
 from mcp_guard.policy.endpoint import Endpoint
 
@@ -60,7 +61,7 @@ class Guard:
                 await send_reply(send, gate.answer(endpoint, head, settled))
                 return
             passage = Passage(endpoint.name, head, settled)
-        if passage.head.method == "POST":
+        if has_body(passage.head):
             body = await self._judge_body(endpoint, passage, receive, send)
             if body is None:
                 return
@@ -81,7 +82,7 @@ class Guard:
         except Disconnected:
             return None
         if not isinstance(body, Refused):
-            permitted = permit_body(admitted, passage.head, body, self.registered)
+            permitted = permit_body(admitted, endpoint, passage.head, body, self.registered)
             if isinstance(permitted, Admitted):
                 return body
             body = permitted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcp_guard.policy.endpoint import Carrier, Endpoint, MissingOrigin, Profile
+from mcp_guard.policy.endpoint import METHODS, Carrier, Endpoint, Messages, MissingOrigin, Profile
 
 
 def contradictions(endpoint: Endpoint) -> list[tuple[str, str]]:
@@ -42,5 +42,21 @@ def contradictions(endpoint: Endpoint) -> list[tuple[str, str]]:
         found.append((
             "has missing_origin 'refuse' for http with the profile 'backend'",
             "That profile refuses a present Origin, so nobody would be let in; remove it.",
+        ))  # fmt: skip
+    return found + _about_messages(endpoint)
+
+
+def _about_messages(endpoint: Endpoint) -> list[tuple[str, str]]:
+    found = []
+    others = [method for method in endpoint.methods if method not in (*METHODS[Messages.MCP], "HEAD")]
+    if endpoint.messages is Messages.MCP and others:
+        found.append((
+            f"has methods that MCP does not use: {', '.join(others)}",
+            "Only a POST is read as a message; 'messages': 'http' is for applications without MCP.",
+        ))  # fmt: skip
+    if endpoint.messages is Messages.HTTP and endpoint.token_every_message:
+        found.append((
+            "has token_every_message with messages 'http'",
+            "WebSockets are refused there; remove token_every_message.",
         ))  # fmt: skip
     return found

@@ -12,11 +12,12 @@ from django.conf import settings
 from mcp_guard.conf.contradictions import contradictions
 from mcp_guard.conf.reader import Problem, ProblemKind, Reader, shown
 from mcp_guard.policy.endpoint import (
-    DEFAULT_METHODS,
+    METHODS,
     Carrier,
     Endpoint,
     HostRules,
     Limits,
+    Messages,
     MissingOrigin,
     Network,
     Profile,
@@ -27,6 +28,7 @@ from mcp_guard.policy.opening import REPORT_ONLY_SECONDS
 ENDPOINT_KEYS: Final = {
     "profile": "how the endpoint is exposed",
     "hosts": "accepted values of Host; default ALLOWED_HOSTS",
+    "messages": "what bodies are: 'mcp' messages, or 'http' for JSON of the application's own",
     "methods": "HTTP methods it answers; default GET, POST, DELETE",
     "missing_origin": "what a request without Origin needs, by transport",
     "any_origin": "token profile only: every origin may call, without credentials",
@@ -57,11 +59,13 @@ def build(name: str, reader: Reader, proxies: tuple[Network, ...], roots: frozen
     reader.refuse_unknown(ENDPOINT_KEYS)
     missing = _missing_origin(reader)
     limits = _limits(reader)
+    messages = reader.choice("messages", Messages, Messages.MCP)
     built = Endpoint(
         name=name,
         profile=_profile(reader),
         hosts=_hosts(reader),
-        methods=_methods(reader),
+        messages=messages,
+        methods=_methods(reader, METHODS[messages]),
         missing_origin_http=missing.choice("http", MissingOrigin, MissingOrigin.BEARER),
         missing_origin_ws=missing.choice("ws", MissingOrigin, MissingOrigin.REFUSE),
         any_origin=reader.flag("any_origin"),
@@ -134,8 +138,8 @@ def _hosts(reader: Reader) -> HostRules:
     return HostRules(frozenset(exact), frozenset(names), tuple(suffixes))
 
 
-def _methods(reader: Reader) -> tuple[str, ...]:
-    methods = reader.texts("methods", DEFAULT_METHODS)
+def _methods(reader: Reader, default: tuple[str, ...]) -> tuple[str, ...]:
+    methods = reader.texts("methods", default)
     for method in methods:
         if not _METHOD.fullmatch(method):
             reader.wrong("methods", f"has {shown(method)}, not a method in upper case")

@@ -28,6 +28,7 @@ from mcp_guard.passage import (
     user_of,
     without_credentials,
 )
+from mcp_guard.policy.content import has_body
 from mcp_guard.policy.credential import without_cookies
 from mcp_guard.policy.decision import Admitted, Reason, Refused
 from mcp_guard.policy.endpoint import Endpoint
@@ -104,7 +105,7 @@ def _enter(
     request: HttpRequest, endpoint: Endpoint, head: RequestHead, settled: gate.Settled
 ) -> Admitted | HttpResponse:
     """Let an admitted request in, without its credentials; return the answer to every other one."""
-    if isinstance(settled, Admitted) and head.method == "POST":
+    if isinstance(settled, Admitted) and has_body(head):
         settled = _judge_body(request, endpoint, head, settled)
     if not isinstance(settled, Admitted):
         return of_reply(gate.answer(endpoint, head, settled))
@@ -126,7 +127,7 @@ def _judge_body(
     if len(body) > endpoint.limits.body_bytes:
         return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
     location = _locate(request)
-    return permit_body(admitted, head, body, None if location is None else location.registered)
+    return permit_body(admitted, endpoint, head, body, None if location is None else location.registered)
 
 
 def _strip(request: Any, endpoint: Endpoint) -> None:

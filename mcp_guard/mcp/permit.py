@@ -8,6 +8,7 @@ from functools import partial
 from mcp_guard import gate
 from mcp_guard.mcp import jsonrpc
 from mcp_guard.policy.decision import Admitted, Reason, Refused
+from mcp_guard.policy.endpoint import Endpoint, Messages
 from mcp_guard.policy.facts import RequestHead
 
 Registered = Callable[[str, str], bool]
@@ -18,12 +19,18 @@ The revision is what MCP-Protocol-Version says, empty where nothing does.
 
 
 def permit_body(
-    admitted: Admitted, head: RequestHead, body: bytes, registered: Registered | None = None
+    admitted: Admitted,
+    endpoint: Endpoint,
+    head: RequestHead,
+    body: bytes,
+    registered: Registered | None = None,
 ) -> Admitted | Refused:
-    """Return the decision about the body of a POST.
+    """Return the decision about the body of a request; one that is no MCP message is not read.
 
     A token in the body is no token over HTTP, and two carriers are refused.
     """
+    if endpoint.messages is Messages.HTTP:
+        return admitted
     revision = head.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
     knows = None if registered is None else partial(_knows, registered, revision)
     message = jsonrpc.parse(body, knows)

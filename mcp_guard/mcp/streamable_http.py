@@ -26,6 +26,7 @@ from mcp_guard.mcp.server import lowlevel, registers
 from mcp_guard.mcp.sessions import Sessions
 from mcp_guard.mcp.view import view_of
 from mcp_guard.passage import KEY, Passage
+from mcp_guard.policy.endpoint import Messages
 
 
 def mount(server: MCPServer[Any] | Server[Any], endpoint: str, **options: Any) -> Mount:
@@ -35,20 +36,27 @@ def mount(server: MCPServer[Any] | Server[Any], endpoint: str, **options: Any) -
     ``session_idle_timeout``. The body limit is the endpoint's.
 
     Raises:
-        ImproperlyConfigured: when the settings declare no such endpoint, or one that leaves
-            authentication to the application: a server object that is mounted here has none.
+        ImproperlyConfigured: when the settings declare no such endpoint, or one that is not for a server
+            object: one that leaves authentication to the application, or whose messages are not MCP.
     """
     refuse_forwarding(endpoint)
     return Mount(lowlevel(server), endpoint, options)
 
 
 def refuse_forwarding(endpoint: str) -> None:
-    """Refuse an endpoint whose application has to authenticate by itself.
+    """Refuse an endpoint at which nobody would judge what a server object is asked to do.
 
     Raises:
-        ImproperlyConfigured: when the endpoint forwards Authorization, or is not declared.
+        ImproperlyConfigured: when the endpoint forwards Authorization, does not read messages, or is not
+            declared.
     """
-    if conf.endpoint(endpoint).forward_authorization:
+    declared = conf.endpoint(endpoint)
+    if declared.messages is not Messages.MCP:
+        raise ImproperlyConfigured(
+            f"The endpoint {endpoint!r} has messages {declared.messages.value!r}, under which no tool needs "
+            "a grant; a server object needs an endpoint with messages 'mcp'."
+        )
+    if declared.forward_authorization:
         raise ImproperlyConfigured(
             f"The endpoint {endpoint!r} has forward_authorization, but a mounted server object authenticates "
             "nobody; guard the server's own streamable_http_app() instead."

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mcp_guard.policy.decision import Reason
 from mcp_guard.policy.endpoint import Endpoint
 from mcp_guard.policy.facts import RequestHead
 
+_WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
+
+
+def has_body(head: RequestHead) -> bool:
+    """Return whether the method of a request gives its body a meaning (RFC 9110 section 9.3)."""
+    return head.method not in _WITHOUT_BODY
+
 
 def refusal(head: RequestHead, endpoint: Endpoint) -> Reason | None:
-    """Return why the body of a POST is not even read, None when nothing speaks against it.
+    """Return why the body of a request is not even read, None when nothing speaks against it.
 
     Only ``application/json`` is taken: every other type a browser can send lets a foreign page skip the
     preflight (https://fetch.spec.whatwg.org/#cors-safelisted-request-header).
     """
-    if head.method != "POST":
+    if not has_body(head):
         return None
     content_type = head.headers.get(b"content-type", b"")
     if content_type != b"application/json" and not _is_utf8_json(content_type):

@@ -1,8 +1,9 @@
 """The rules in their order. Pure and total: every input gives a decision, none raises.
 
-Age, head, Host, TLS, Origin, preflight, credential, method, content. The same function serves every
-door, so a preflight cannot say yes where the request says no, nor a page get in over a WebSocket that
-may not over HTTP. The table of cases in ``tests/table.py`` is its specification.
+Age, head, Host, TLS, Origin, preflight, credential, method, content, and the grant where the head alone
+says what is asked for. The same function serves every door, so a preflight cannot say yes where the
+request says no, nor a page get in over a WebSocket that may not over HTTP. The table of cases in
+``tests/table.py`` is its specification.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Final
 from mcp_guard.policy import content
 from mcp_guard.policy.authenticate import authenticate
 from mcp_guard.policy.decision import Admitted, Decision, PreflightGranted, Reason, Refused
-from mcp_guard.policy.endpoint import Endpoint
+from mcp_guard.policy.endpoint import Endpoint, Messages
 from mcp_guard.policy.facts import Exchange, RequestFacts, RequestHead
 from mcp_guard.policy.opening import Opening, open_origin
 from mcp_guard.policy.proxies import is_tls
-from mcp_guard.policy.scopes import Operation
+from mcp_guard.policy.scopes import Operation, over_http
 from mcp_guard.policy.snapshot import Snapshot
 
 PREFLIGHT_HEADERS: Final = (
@@ -54,9 +55,7 @@ def decide(facts: RequestFacts, snapshot: Snapshot) -> Decision:
         return _preflight(head, policy.endpoint, opening)
     decision = authenticate(facts, policy, opening)
     if isinstance(decision, Admitted) and head.exchange is Exchange.REQUEST:
-        reason = _request_refusal(head, policy.endpoint)
-        if reason is not None:
-            return Refused(reason, opening.cors)
+        return _admit_request(decision, head, policy.endpoint)
     return decision
 
 
@@ -78,12 +77,17 @@ def _head_refusal(head: RequestHead, endpoint: Endpoint) -> Reason | None:
     if endpoint.require_tls and not is_tls(head, endpoint):
         return Reason.TLS_REQUIRED
     if head.exchange is Exchange.HANDSHAKE:
-        return _handshake_refusal(head)
+        return _handshake_refusal(head, endpoint)
     return None
 
 
-def _handshake_refusal(head: RequestHead) -> Reason | None:
-    """RFC 6455 sections 4.2.1 and 11.3.4: version 13 alone; of the subprotocols offered, ours is one."""
+def _handshake_refusal(head: RequestHead, endpoint: Endpoint) -> Reason | None:
+    """RFC 6455 sections 4.2.1 and 11.3.4: version 13 alone; of the subprotocols offered, ours is one.
+
+    Messages that the gate could not read are not let in.
+    """
+    if endpoint.messages is not Messages.MCP:
+        return Reason.WEBSOCKET_NOT_EXPECTED
     if head.headers.get(b"sec-websocket-version") != b"13":
         return Reason.WEBSOCKET_VERSION
     offered = head.headers.get(b"sec-websocket-protocol", b"")
@@ -105,8 +109,11 @@ def _preflight(head: RequestHead, endpoint: Endpoint, opening: Opening) -> Prefl
     return PreflightGranted(opening.cors, endpoint.methods, tuple(headers))
 
 
-def _request_refusal(head: RequestHead, endpoint: Endpoint) -> Reason | None:
+def _admit_request(admitted: Admitted, head: RequestHead, endpoint: Endpoint) -> Admitted | Refused:
     method = "GET" if head.method == "HEAD" else head.method
     if method not in endpoint.methods:
-        return Reason.METHOD_NOT_ALLOWED
-    return content.refusal(head, endpoint)
+        return Refused(Reason.METHOD_NOT_ALLOWED, admitted.cors)
+    reason = content.refusal(head, endpoint)
+    if reason is not None:
+        return Refused(reason, admitted.cors)
+    return permit(admitted, over_http(head.method)) if endpoint.messages is Messages.HTTP else admitted

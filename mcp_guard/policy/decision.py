@@ -19,6 +19,7 @@ class Reason(Enum):
     HOST_NOT_ALLOWED = "host_not_allowed"
     TLS_REQUIRED = "tls_required"
     WEBSOCKET_VERSION = "websocket_version"
+    WEBSOCKET_NOT_EXPECTED = "websocket_not_expected"
     SUBPROTOCOL_NOT_OFFERED = "subprotocol_not_offered"
     ORIGIN_MALFORMED = "origin_malformed"
     ORIGIN_NULL = "origin_null"

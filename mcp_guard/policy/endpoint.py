@@ -53,8 +53,21 @@ class Carrier(Enum):
     SUBPROTOCOL = "subprotocol"
 
 
-DEFAULT_METHODS: Final = ("GET", "POST", "DELETE")
-"""What the published revisions of Streamable HTTP use."""
+class Messages(Enum):
+    """What the body of a request is, and so what a grant is asked for."""
+
+    MCP = "mcp"
+    """One JSON-RPC message; the grant is for its method and for what that names."""
+
+    HTTP = "http"
+    """JSON of the application's own, which the gate does not read; the grant is for the HTTP method."""
+
+
+METHODS: Final = {
+    Messages.MCP: ("GET", "POST", "DELETE"),
+    Messages.HTTP: ("GET", "POST", "PUT", "PATCH", "DELETE"),
+}
+"""What is answered when nothing else is said: for MCP what the revisions of Streamable HTTP use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +129,8 @@ class Endpoint:
     name: str
     profile: Profile
     hosts: HostRules
-    methods: tuple[str, ...] = DEFAULT_METHODS
+    messages: Messages = Messages.MCP
+    methods: tuple[str, ...] = METHODS[Messages.MCP]
     missing_origin_http: MissingOrigin = MissingOrigin.BEARER
     missing_origin_ws: MissingOrigin = MissingOrigin.REFUSE
     any_origin: bool = False

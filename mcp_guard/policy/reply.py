@@ -47,6 +47,7 @@ def status(reason: Reason) -> int:
         case (
             Reason.TLS_REQUIRED
             | Reason.WEBSOCKET_VERSION
+            | Reason.WEBSOCKET_NOT_EXPECTED
             | Reason.SUBPROTOCOL_NOT_OFFERED
             | Reason.ORIGIN_MALFORMED
             | Reason.ORIGIN_NULL

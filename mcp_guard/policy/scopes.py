@@ -2,7 +2,8 @@
 
 A grant is an MCP method, and for a method that names something the method, a colon and the exact
 name or URI; a URI may end in ``/*``: ``tools/call:read_note``, ``resources/read:note://public/*``,
-``prompts/get:summary``, ``logging/setLevel``. Nothing else is a wildcard.
+``prompts/get:summary``, ``logging/setLevel``. Nothing else is a wildcard. Where an application does not
+speak MCP, the grant is for the HTTP method: ``http:GET``, ``http:POST``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ NAMED_BY: Final = {
     "resources/unsubscribe": "uri",
 }
 """Methods that name something, and the member of ``params`` that holds the name."""
+
+HTTP: Final = "http"
+"""What stands before an HTTP method in a grant."""
 
 FREE_METHODS: Final = frozenset(
     {
@@ -35,6 +39,7 @@ FREE_METHODS: Final = frozenset(
 MAX_LENGTH: Final = 300
 """Longest grant in characters."""
 
+_HTTP_METHOD = re.compile(r"[A-Z]{1,20}")
 _METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_$.-]*(?:/[A-Za-z0-9_$.-]+)*")
 _SEGMENT_END = re.compile(r"[/?#;]")
 _HIDDEN = ("%2e", "%2f", "%5c", "%25", "\\")
@@ -45,7 +50,10 @@ class GrantError(ValueError):
 
 
 class Operation(NamedTuple):
-    """What one message asks for: its method, and the name or URI where the method names one."""
+    """What one message asks for: its method, and the name or URI where the method names one.
+
+    For a request whose body is no message the method is ``http`` and the name its HTTP method.
+    """
 
     method: str
     name: str | None = None
@@ -61,6 +69,11 @@ class Operation(NamedTuple):
         return self.method if self.name is None else f"{self.method}:{self.name}"
 
 
+def over_http(method: str) -> Operation:
+    """Return what a request asks for whose body the gate does not read: its HTTP method, HEAD as GET."""
+    return Operation(HTTP, "GET" if method == "HEAD" else method)
+
+
 class Grants(NamedTuple):
     """What a principal may use; the empty value grants nothing."""
 
@@ -72,6 +85,8 @@ class Grants(NamedTuple):
         if operation.is_free:
             return True
         wanted = operation.grant
+        if operation.name is None and ":" in wanted:
+            return False  # a method that only reads like one and its name
         if wanted in self.exact:
             return True
         return bool(self.prefixes) and _is_plain(wanted) and wanted.startswith(self.prefixes)
@@ -98,7 +113,9 @@ def canonical(text: str) -> str:
         raise GrantError("“*” would open everything, also what the server gains later; name what is needed")
     if not _METHOD.fullmatch(method):
         raise GrantError(f"“{method[:60]}” is not an MCP method such as tools/call")
-    if method in NAMED_BY:
+    if method == HTTP:
+        _refuse_http_method(name)
+    elif method in NAMED_BY:
         _refuse_name(method, name)
     elif colon:
         raise GrantError(f"{method} names nothing: leave out “:{name[:60]}”")
@@ -109,6 +126,13 @@ def compile_grants(grants: list[str]) -> Grants:
     """Return the grants in the form that is looked up; every one has to be canonical."""
     prefixes = tuple(sorted(grant[:-1] for grant in grants if grant.endswith("/*")))
     return Grants(frozenset(g for g in grants if not g.endswith("/*")), prefixes)
+
+
+def _refuse_http_method(name: str) -> None:
+    if name == "HEAD":
+        raise GrantError("HEAD goes with http:GET")
+    if not _HTTP_METHOD.fullmatch(name):
+        raise GrantError("after “http:” stands one HTTP method in upper case, as in http:POST")
 
 
 def _refuse_name(method: str, name: str) -> None:

@@ -30,7 +30,8 @@ from mcp_guard.policy.decision import (
     Reason,
     Refused,
 )
-from mcp_guard.policy.scopes import NAMED_BY, Operation
+from mcp_guard.policy.endpoint import Endpoint, Messages
+from mcp_guard.policy.scopes import NAMED_BY, Operation, over_http
 from mcp_guard.policy.snapshot import Snapshot
 from mcp_guard.tokens import digest
 
@@ -67,11 +68,12 @@ def _check(call: Call) -> Answer:
     errors = endpoint_errors([options.endpoint])
     if errors:
         raise BadInput("", {"endpoint": errors})
-    operation = _operation(call)
+    endpoint = config().endpoints[options.endpoint]
+    operation = _operation(call, endpoint)
     if options.websocket and options.method not in (None, "GET"):
         raise BadInput.in_field("method", "a WebSocket handshake is a GET")
     question = Question(
-        config().endpoints[options.endpoint],
+        endpoint,
         options.origin,
         ask_for_token(call),
         options.host,
@@ -98,8 +100,14 @@ def _snapshot(token: str | None) -> Snapshot:
     return replace(snapshot, tokens={} if record is None else {key: record})
 
 
-def _operation(call: Call) -> Operation | None:
+def _operation(call: Call, endpoint: Endpoint) -> Operation | None:
+    """Return what would be asked for; None when nothing was said of it."""
     options = call.options
+    if endpoint.messages is Messages.HTTP:
+        for field in ("tool", "rpc_method", "name"):
+            if getattr(options, field) is not None:
+                raise BadInput.in_field(field, f"{endpoint.name} has messages 'http': say --method instead")
+        return over_http(options.method or "POST")
     method = "tools/call" if options.tool is not None else options.rpc_method
     name = options.tool if options.tool is not None else options.name
     if options.name is not None and options.rpc_method is None:

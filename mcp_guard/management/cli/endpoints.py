@@ -49,6 +49,7 @@ def _object(endpoint: Endpoint) -> dict[str, Any]:
         "name": endpoint.name,
         "profile": endpoint.profile.value,
         "hosts": _hosts(endpoint.hosts),
+        "messages": endpoint.messages.value,
         "methods": list(endpoint.methods),
         "any_origin": endpoint.any_origin,
         "missing_origin": {

@@ -48,6 +48,7 @@ ADVICE: Final[dict[Step, dict[Reason, str]]] = {
     },
     Step.HANDSHAKE: {
         Reason.WEBSOCKET_VERSION: "The handshake is not that of version 13 of the protocol.",
+        Reason.WEBSOCKET_NOT_EXPECTED: "The endpoint has messages 'http': a WebSocket's could not be judged.",
         Reason.SUBPROTOCOL_NOT_OFFERED: "The client offers subprotocols, and mcp is not among them.",
     },
     Step.ORIGIN: {
