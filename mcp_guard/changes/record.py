@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from django.core.exceptions import ValidationError
-from django.db import models, router, transaction
+from django.db import IntegrityError, models, router, transaction
 
 from mcp_guard.live.listen import notify
 from mcp_guard.models import AuditEvent, Change, Revision
@@ -55,27 +55,37 @@ def change(actor: Actor, tag: str) -> Iterator[Recorded]:
 
     Raising the revision comes first: the row lock it takes makes revisions visible in the order of
     their commits, which no sequence does. Readers are told after the commit.
+
+    Raises:
+        ValidationError: when somebody else wrote the same between the checks and this write.
     """
     alias = router.db_for_write(Revision)
-    with transaction.atomic(using=alias), policy_write():
-        revision = raise_revision(alias)
-        notify(alias)
-        recorded = Recorded()
-        yield recorded
-        Change.objects.using(alias).create(
-            revision=revision, subject=tag.partition(":")[0], subject_id=recorded.subject_id[:80]
-        )
-        AuditEvent.objects.using(alias).create(
-            actor_id=actor.user_id,
-            actor_label=actor.label[:150],
-            tag=tag,
-            subject=recorded.subject[:320],
-            before=recorded.before,
-            after=recorded.after,
-            revision=revision,
-        )
-        prune(alias, revision)
-        announce(alias)
+    try:
+        with transaction.atomic(using=alias), policy_write():
+            revision = raise_revision(alias)
+            notify(alias)
+            recorded = Recorded()
+            yield recorded
+            _record(alias, revision, actor, tag, recorded)
+            prune(alias, revision)
+            announce(alias)
+    except IntegrityError:
+        raise ValidationError("somebody changed the same at this moment; look again and repeat it") from None
+
+
+def _record(alias: str, revision: int, actor: Actor, tag: str, recorded: Recorded) -> None:
+    Change.objects.using(alias).create(
+        revision=revision, subject=tag.partition(":")[0], subject_id=recorded.subject_id[:80]
+    )
+    AuditEvent.objects.using(alias).create(
+        actor_id=actor.user_id,
+        actor_label=actor.label[:150],
+        tag=tag,
+        subject=recorded.subject[:320],
+        before=recorded.before,
+        after=recorded.after,
+        revision=revision,
+    )
 
 
 def raise_revision(alias: str) -> int:
