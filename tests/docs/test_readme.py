@@ -13,58 +13,17 @@ from pathlib import Path
 import django
 import pytest
 
-from tests.docs.pages import README, ROOT, Block, blocks
+from tests.docs.pages import ROOT
+from tests.docs.project import SERVER, VARIANTS, assemble, file_of, snippets, under
 
-COMMON = "Guard an existing project in ten lines"
-VARIANTS = ("A server of the official SDK", "A Django view", "Any ASGI application")
 CALL = "Issue a token and call a tool"
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt && .venv/bin/python "
-
-RAN = "RAN = []\n"
-SERVER_RECORDS = ('    """Return a note."""\n', '    """Return a note."""\n    RAN.append(note_id)\n')
-VIEWS = """
-import json
-from django.http import JsonResponse
-from django.views import View
-from mysite.ran import RAN
-
-class ToolsView(View):
-    def post(self, request):
-        RAN.append(json.loads(request.body)["params"]["arguments"]["note_id"])
-        return JsonResponse({"client": request.mcp_guard.principal.client, "headers": dict(request.headers)})
-"""
-REPORTS = """
-import json
-from mysite.ran import RAN
-
-async def app(scope, receive, send):
-    event = await receive()
-    RAN.append(json.loads(event["body"])["params"]["arguments"]["note_id"])
-    said = {"client": scope["mcp_guard"].principal.client, "headers": repr(scope["headers"])}
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": json.dumps(said).encode()})
-"""
-
-
-def under(heading: str, language: str) -> list[Block]:
-    return [block for block in blocks(README) if (block.heading, block.language) == (heading, language)]
-
-
-def file_of(block: Block) -> str:
-    """Return the file that the paragraph before a block names last."""
-    return re.findall(r"`(mysite/[a-z_]+\.py)`", block.before)[-1]
 
 
 def console(heading: str) -> list[list[str]]:
     """Return the command lines of all console blocks under a heading, as words."""
     text = "\n".join(block.text for block in under(heading, "console")).replace("\\\n", " ")
     return [shlex.split(line) for line in re.split(r"^\$ ", text, flags=re.MULTILINE) if line.strip()]
-
-
-def snippets(variant: str) -> list[Block]:
-    found = [*under(COMMON, "python"), *under(variant, "python")]
-    assert len(found) > 1
-    return found
 
 
 @pytest.mark.parametrize(("heading", "ends"), [("Demo", "manage.py demo"), ("Tests", "-m pytest")])
@@ -95,20 +54,8 @@ def test_ten_lines_are_enough(variant):
 @pytest.fixture(params=VARIANTS)
 def driven(request, tmp_path):
     """Assemble a project from the blocks of one variant, run the README's commands and its call in it."""
-    run = [sys.executable, "-m", "django", "startproject", "mysite", str(tmp_path)]
-    subprocess.run(run, check=True, env={"PATH": os.environ["PATH"]})
-    for name, text in (("ran", RAN), ("views", VIEWS), ("reports", REPORTS)):
-        (tmp_path / "mysite" / f"{name}.py").write_text(text, "utf-8")
-    for block in snippets(request.param):
-        path = tmp_path / file_of(block)
-        old = path.read_text("utf-8") if "t the end of" in block.before else ""
-        path.write_text(old + "\n" + block.text, "utf-8")
-    server = tmp_path / "mysite" / "mcp_server.py"
-    if server.exists():
-        text = server.read_text("utf-8")
-        assert SERVER_RECORDS[0] in text
-        server.write_text(f"from mysite.ran import RAN\n{text.replace(*SERVER_RECORDS)}", "utf-8")
-    return request.param, drive(tmp_path, websocket=request.param == VARIANTS[0])
+    assemble(tmp_path, request.param)
+    return request.param, drive(tmp_path, websocket=request.param == SERVER)
 
 
 def drive(project: Path, *, websocket: bool) -> dict:
@@ -147,12 +94,12 @@ def test_the_snippets_guard_a_project_that_was_there_before(driven):
     status, body = seen["token"]
     assert status == 200, body
     assert "mcpg_" not in body
-    assert ("This is note 1." if variant == VARIANTS[0] else '"client": "partner"') in body
-    assert seen["ran"] == [1]
+    assert ("This is note 1." if variant == SERVER else '"client": "partner"') in body
+    assert seen["ran"] == ["tools/call"]
     refused = {name: seen[name][0] for name in ("no token", "foreign page", "stolen token", "other tool")}
     assert refused == {"no token": 401, "foreign page": 403, "stolen token": 403, "other tool": 403}
     assert "Insufficient scope" in seen["other tool"][1]
     assert seen["ran later"] == []
-    if variant == VARIANTS[0]:
+    if variant == SERVER:
         assert seen["foreign socket"] == [False, None]
         assert seen["listed socket"] == [True, {"jsonrpc": "2.0", "id": 1, "result": {}}]
