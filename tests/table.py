@@ -17,6 +17,7 @@ from tests.rows import (
     heads,
     messages,
     origins,
+    other_messages,
     preflights,
     profiles,
     sessions,
@@ -34,6 +35,7 @@ TABLE: Final[dict[str, list[Row]]] = {
     "content": contents.ROWS,
     "handshake": handshakes.ROWS,
     "message": messages.ROWS,
+    "other messages": other_messages.ROWS,
 }
 """The rows by topic."""
 

@@ -21,7 +21,7 @@ from mcp_guard.policy.credential import (
     PresentedToken,
 )
 from mcp_guard.policy.decision import Admitted, AwaitsSession, Decision, Reason, Refused
-from mcp_guard.policy.endpoint import Endpoint
+from mcp_guard.policy.endpoint import Endpoint, Messages
 from mcp_guard.policy.facts import Exchange, RequestFacts, RequestHead
 from mcp_guard.policy.headers import fold
 from mcp_guard.presented import present, present_text
@@ -39,7 +39,7 @@ def play(row: Row, *, age: float = 0.0, module: ModuleType = rules) -> Decision:
     endpoint = SNAPSHOT.endpoints[row.endpoint].endpoint
     head = read(row.exchange, endpoint)
     decision = settle(row.endpoint, head, look_up(present(head, endpoint)), age=age, module=module)
-    if isinstance(decision, Admitted) and head.method == "POST":
+    if isinstance(decision, Admitted) and head.method in ("POST", "PUT", "PATCH"):
         return judge_body(decision, row.exchange, endpoint, module)
     return decision
 
@@ -87,6 +87,8 @@ def judge_body(admitted: Admitted, request: Request, endpoint: Endpoint, module:
     """Return the decision about a body; what is said of bodies in ``mcp`` is no business of the rules."""
     if len(request.body) > endpoint.limits.body_bytes:
         return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
+    if endpoint.messages is Messages.HTTP:
+        return admitted
     message = jsonrpc.parse(request.body)
     if isinstance(message, jsonrpc.Malformed):
         return Refused(Reason.MESSAGE_MALFORMED, admitted.cors)

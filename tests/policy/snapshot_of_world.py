@@ -8,7 +8,16 @@ from typing import Any, Final
 
 from mcp_guard.policy.allowlist import Allowlist, Listing
 from mcp_guard.policy.credential import TokenKind, TokenRecord
-from mcp_guard.policy.endpoint import Carrier, Endpoint, HostRules, Limits, MissingOrigin, Profile
+from mcp_guard.policy.endpoint import (
+    METHODS,
+    Carrier,
+    Endpoint,
+    HostRules,
+    Limits,
+    Messages,
+    MissingOrigin,
+    Profile,
+)
 from mcp_guard.policy.scopes import Grants, compile_grants
 from mcp_guard.policy.snapshot import EndpointPolicy, Snapshot
 from mcp_guard.tokens import digest
@@ -43,11 +52,13 @@ def endpoint(name: str, declared: dict[str, Any]) -> Endpoint:
     missing = declared.get("missing_origin", {})
     carriers = declared.get("ws_credentials", ["header", "message", "ticket"])
     header = declared.get("token_header")
+    messages = Messages(declared.get("messages", "mcp"))
     return Endpoint(
         name,
         Profile(declared["profile"]),
         HostRules(names=frozenset(host.encode() for host in HOSTS)),
-        methods=tuple(declared.get("methods", ("GET", "POST", "DELETE"))),
+        messages=messages,
+        methods=tuple(declared.get("methods", METHODS[messages])),
         missing_origin_http=MissingOrigin(missing.get("http", "bearer")),
         missing_origin_ws=MissingOrigin(missing.get("ws", "refuse")),
         any_origin=declared.get("any_origin", False),

@@ -42,6 +42,9 @@ ENDPOINTS: Final[dict[str, dict[str, Any]]] = {
     "hooks-sockets": {"profile": "backend", "missing_origin": {"ws": "bearer"}},
     "public": {"profile": "public", "public_scopes": ["guest"]},
     "public-bare": {"profile": "public"},
+    "api": {"profile": "partner", "messages": "http", "limits": {"body_bytes": 1024}},
+    "api-public": {"profile": "public", "messages": "http", "public_scopes": ["http-reading"]},
+    "api-oauth": {"profile": "token", "messages": "http", "forward_authorization": True},
     "elsewhere": {"profile": "partner"},
 }
 """What MCP_GUARD["ENDPOINTS"] declares while the table is played."""

@@ -196,6 +196,7 @@ MESSAGES: Final = {
     "host_not_allowed": "Host not allowed",
     "tls_required": "TLS required",
     "websocket_version": "Origin not allowed",
+    "websocket_not_expected": "Origin not allowed",
     "subprotocol_not_offered": "Origin not allowed",
     "origin_malformed": "Origin not allowed",
     "origin_null": "Origin not allowed",

@@ -78,6 +78,8 @@ SCOPES: Final = {
     "reading": ["tools/call:read_note", "resources/read:note://public/docs/*", "prompts/get:summary"],
     "writing": ["tools/call:write_note", "logging/setLevel"],
     "guest": ["tools/call:read_note"],
+    "http-reading": ["http:GET"],
+    "http-writing": ["http:POST", "http:PATCH"],
 }
 
 ADA: Final = User("ada")
@@ -85,7 +87,7 @@ EVE: Final = User("eve")
 BOB: Final = User("bob", active=False)
 USERS: Final = (ADA, EVE, BOB)
 
-ACME: Final = Client("acme", scopes=("reading",))
+ACME: Final = Client("acme", scopes=("reading", "http-reading"))
 INITECH: Final = Client("initech")
 GLOBEX: Final = Client("globex", scopes=("reading",), active=False)
 CLIENTS: Final = (ACME, INITECH, GLOBEX)
@@ -115,6 +117,8 @@ ANY: Final = Token("any", ACME, "any")
 ADAS: Final = Token("adas", ACME, "any", ADA)
 BOBS: Final = Token("bobs", ACME, "any", BOB)
 WRITER: Final = Token("writer", ACME, "any", scopes=("reading", "writing"))
+HTTP_READER: Final = Token("http-reader", ACME, "any", scopes=("http-reading",))
+HTTP_WRITER: Final = Token("http-writer", ACME, "any", scopes=("http-writing",))
 SCOPELESS: Final = Token("scopeless", ACME, scopes=())
 EXPIRED: Final = Token("expired", ACME, "any", expires=-60)
 FUTURE: Final = Token("future", ACME, "any", not_before=3600)
@@ -128,7 +132,7 @@ OVERLAPPING: Final = Token("overlapping", ACME, secret_expires=3600)
 OF_OTHER_CLIENT: Final = Token("of-other-client", INITECH, "browser")
 TOKENS: Final = (
     SERVER, BROWSER, ANY, ADAS, BOBS, WRITER, SCOPELESS, EXPIRED, FUTURE, BEGUN, REVOKED, DISABLED, AWAY,
-    NOWHERES, ROTATED_OUT, OVERLAPPING, OF_OTHER_CLIENT,
+    NOWHERES, ROTATED_OUT, OVERLAPPING, OF_OTHER_CLIENT, HTTP_READER, HTTP_WRITER,
 )  # fmt: skip
 
 UNKNOWN_TEXT: Final = fixed_text("of no row")
