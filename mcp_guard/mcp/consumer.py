@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from functools import update_wrapper
+from contextlib import suppress
+from functools import partial, update_wrapper
 from typing import Any, ClassVar, Final
 
 import anyio
@@ -30,6 +31,7 @@ from mcp_guard.mcp.calls import Calls
 from mcp_guard.mcp.jsonrpc import Message
 from mcp_guard.mcp.principal import sdk_user
 from mcp_guard.mcp.server import lowlevel, registers
+from mcp_guard.mcp.shutdown import before_shutdown
 from mcp_guard.mcp.streamable_http import refuse_forwarding
 
 CLOSE_SECONDS: Final = 2.0
@@ -91,16 +93,26 @@ class MCPConsumer:
         )
         if not await self.socket.open():
             return
+        ended = asyncio.Event()
+        take_back = before_shutdown(partial(self._close, ended))
         try:
             first = await self.socket.receive()
             if first is not None:
                 await self._serve(first)
         finally:
+            take_back()
+            ended.set()
             await self.socket.close()
 
     async def notify(self, method: str, params: dict[str, Any] | None = None) -> bool:
         """Push a notification; return False when the socket is closed."""
         return await self.socket.send_text(Calls.notification(method, params))
+
+    async def _close(self, ended: asyncio.Event) -> None:
+        """Close the socket and wait until all that it started has ended, in bounded time."""
+        await self.socket.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), 2 * CLOSE_SECONDS)
 
     async def _serve(self, first: Message) -> None:
         """Run the server for a socket that was let in; the first message may be what let it in."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import Receive, Scope, Send
+
+from mcp_guard.mcp.shutdown import before_shutdown
 
 STOP_SECONDS: Final = 5.0
 """How long stopping may take, in seconds; a sync tool that still runs in its thread is left behind."""
@@ -48,7 +49,7 @@ class Sessions:
             for closed in [other for other in self._owners if other.is_closed()]:
                 del self._owners[closed]
             owner = self._owners[loop] = _Owner(loop, self._build)
-            _before_twisted_stops(self.aclose)
+            before_shutdown(self.aclose)
         return owner
 
 
@@ -92,21 +93,3 @@ class _Owner:
             if not isinstance(error, Exception):
                 raise
             logger.exception("the MCP server did not start")
-
-
-def _before_twisted_stops(close: Callable[[], Any]) -> None:
-    """Have Twisted wait for ``close()`` when this loop is its reactor, which is what Daphne runs on.
-
-    Daphne sends no lifespan events. Without this the server's lifespan would not be left, and threads of
-    sync tools would keep the process from ending.
-    """
-    reactor: Any = sys.modules.get("twisted.internet.reactor")
-    if reactor is None or not reactor.running:
-        return
-    from twisted.internet.defer import Deferred  # noqa: PLC0415 (an optional server)
-    from twisted.python.threadable import isInIOThread  # noqa: PLC0415
-
-    if isInIOThread():
-        reactor.addSystemEventTrigger(
-            "before", "shutdown", lambda: Deferred.fromFuture(asyncio.ensure_future(close()))
-        )

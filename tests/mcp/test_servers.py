@@ -197,14 +197,15 @@ async def test_the_process_ends_with_sessions_sockets_and_a_sync_tool(server, tm
         async with (
             site.client("/mcp", "legacy") as over_http,
             site.client("/django/mcp", "legacy") as in_django,
+            site.client("/ws/mcp", "legacy") as over_websocket,
         ):
-            for client in (over_http, in_django):
+            for client in (over_http, in_django, over_websocket):
                 assert (await client.call_tool("nap", {})).structured_content == {"result": "rested"}
-            assert site.events.count("napped") == 2
-            assert site.events.count("started") == 2
+            assert site.events.count("napped") == 3
+            assert site.events.count("started") == 3
             site.process.terminate()
             await asyncio.to_thread(site.process.wait, STOP_SECONDS)
-            assert site.events.count("stopped") == 2
+            assert site.events.count("stopped") == 3
 
 
 def test_a_wsgi_process_ends_with_a_session_and_a_sync_tool(tmp_path):
