@@ -13,7 +13,8 @@ import mcp_guard.mcp
 def test_reading_messages_imports_neither_the_sdk_nor_django():
     code = (
         "import sys, mcp_guard.mcp, mcp_guard.mcp.jsonrpc;"
-        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'mcp', 'django', 'starlette', 'anyio'}))"
+        "packages = {name.partition('.')[0] for name in sys.modules};"
+        "print(sorted(packages & {'mcp', 'django', 'starlette', 'anyio'}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
