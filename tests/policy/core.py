@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Final
 from urllib.parse import unquote
 
 from mcp_guard.mcp import jsonrpc
-from mcp_guard.policy import decide as rules
 from mcp_guard.policy.credential import (
     DEAD_SESSION,
     MALFORMED_CREDENTIAL,
@@ -20,6 +18,7 @@ from mcp_guard.policy.credential import (
     Presented,
     PresentedToken,
 )
+from mcp_guard.policy.decide import decide, permit
 from mcp_guard.policy.decision import Admitted, AwaitsSession, Decision, Reason, Refused
 from mcp_guard.policy.endpoint import Endpoint, Messages
 from mcp_guard.policy.facts import Exchange, RequestFacts, RequestHead
@@ -34,13 +33,13 @@ SNAPSHOT: Final = snapshot()
 _SESSIONS: Final = {session.key: session for session in world.SESSIONS}
 
 
-def play(row: Row, *, age: float = 0.0, module: ModuleType = rules) -> Decision:
+def play(row: Row, *, age: float = 0.0) -> Decision:
     """Return what becomes of the head of a row's exchange and, of a POST let in, of its body."""
     endpoint = SNAPSHOT.endpoints[row.endpoint].endpoint
     head = read(row.exchange, endpoint)
-    decision = settle(row.endpoint, head, look_up(present(head, endpoint)), age=age, module=module)
+    decision = settle(row.endpoint, head, look_up(present(head, endpoint)), age=age)
     if isinstance(decision, Admitted) and head.method in ("POST", "PUT", "PATCH"):
-        return judge_body(decision, row.exchange, endpoint, module)
+        return judge_body(decision, row.exchange, endpoint)
     return decision
 
 
@@ -52,7 +51,7 @@ def first_message(row: Row) -> jsonrpc.Message | None:
     return message if isinstance(message, jsonrpc.Message) else None
 
 
-def play_first_message(row: Row, *, module: ModuleType = rules) -> Decision:
+def play_first_message(row: Row) -> Decision:
     """Return what becomes of the credential in the first message of a socket that waits for it."""
     endpoint = SNAPSHOT.endpoints[row.endpoint].endpoint
     message = first_message(row)
@@ -65,14 +64,12 @@ def play_first_message(row: Row, *, module: ModuleType = rules) -> Decision:
             credential = MALFORMED_CREDENTIAL
         case jsonrpc.BearerText(presented):
             credential = look_up(present_text(presented))
-    return settle(row.endpoint, head, credential, module=module)
+    return settle(row.endpoint, head, credential)
 
 
-def settle(
-    name: str, head: RequestHead, credential: Credential, *, age: float = 0.0, module: ModuleType = rules
-) -> Decision:
+def settle(name: str, head: RequestHead, credential: Credential, *, age: float = 0.0) -> Decision:
     """Return the decision, after the session it may wait for was read."""
-    decision = module.decide(RequestFacts(name, head, credential, NOW, age), SNAPSHOT)
+    decision = decide(RequestFacts(name, head, credential, NOW, age), SNAPSHOT)
     if not isinstance(decision, AwaitsSession):
         return decision
     session = _SESSIONS[decision.key]
@@ -80,10 +77,10 @@ def settle(
         read_session: Credential = DEAD_SESSION
     else:
         read_session = LiveSession(session.key, USER_IDS[session.user.name])
-    return module.decide(RequestFacts(name, head, read_session, NOW, age), SNAPSHOT)
+    return decide(RequestFacts(name, head, read_session, NOW, age), SNAPSHOT)
 
 
-def judge_body(admitted: Admitted, request: Request, endpoint: Endpoint, module: ModuleType) -> Decision:
+def judge_body(admitted: Admitted, request: Request, endpoint: Endpoint) -> Decision:
     """Return the decision about a body; what is said of bodies in ``mcp`` is no business of the rules."""
     if len(request.body) > endpoint.limits.body_bytes:
         return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
@@ -94,7 +91,7 @@ def judge_body(admitted: Admitted, request: Request, endpoint: Endpoint, module:
         return Refused(Reason.MESSAGE_MALFORMED, admitted.cors)
     if message.bearer != jsonrpc.NO_BEARER:
         return Refused(Reason.CREDENTIAL_AMBIGUOUS, admitted.cors)
-    return admitted if message.operation is None else module.permit(admitted, message.operation)
+    return admitted if message.operation is None else permit(admitted, message.operation)
 
 
 def read(exchange: Head, endpoint: Endpoint) -> RequestHead:

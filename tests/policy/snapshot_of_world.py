@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -56,7 +57,7 @@ def endpoint(name: str, declared: dict[str, Any]) -> Endpoint:
     return Endpoint(
         name,
         Profile(declared["profile"]),
-        HostRules(names=frozenset(host.encode() for host in HOSTS)),
+        _hosts(declared.get("hosts", HOSTS)),
         messages=messages,
         methods=tuple(declared.get("methods", METHODS[messages])),
         missing_origin_http=MissingOrigin(missing.get("http", "bearer")),
@@ -71,6 +72,17 @@ def endpoint(name: str, declared: dict[str, Any]) -> Endpoint:
         trusted_proxies=tuple(map(ipaddress.ip_network, TRUSTED_PROXIES)),
         extra_headers=tuple(header.lower() for header in declared.get("extra_headers", ())),
         limits=Limits(**declared.get("limits", {})),
+    )
+
+
+def _hosts(declared: Sequence[str]) -> HostRules:
+    suffixes = [host.encode() for host in declared if host.startswith(".")]
+    others = [host.encode() for host in declared if not host.startswith(".")]
+    with_port = [host for host in others if b":" in host.rpartition(b"]")[2]]
+    return HostRules(
+        frozenset(with_port),
+        frozenset([*(host for host in others if host not in with_port), *(host[1:] for host in suffixes)]),
+        tuple(suffixes),
     )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_guard.policy.decision import Reason
+from mcp_guard.policy.credential import NO_CREDENTIAL
+from mcp_guard.policy.decision import Reason, Refused
 from tests import table
 from tests.policy import core, outcome
+from tests.rows.exchanges import bearer, post
 from tests.rows.outcomes import MESSAGES, Opens, RefusesHandshake
 from tests.rows.row import Row
+from tests.rows.world import SERVER
 
 ENDPOINTS = core.SNAPSHOT.endpoints
 FIRST_MESSAGES = {
@@ -48,6 +51,19 @@ def test_a_first_message_has_the_outcome_of_its_row(row: Row):
         assert judged == RefusesHandshake(*row.outcome.closes)
     else:
         assert judged == row.outcome.who
+
+
+@pytest.mark.parametrize("row", [*table.ROWS.values()][::7], ids=[*table.ROWS][::7])
+def test_a_policy_too_old_refuses_everybody(row: Row):
+    decision = core.play(row, age=10.01)
+
+    assert decision == Refused(Reason.POLICY_TOO_OLD)
+
+
+def test_an_endpoint_the_policy_does_not_know_refuses_everybody():
+    head = core.read(post(bearer(SERVER)), ENDPOINTS["partner"].endpoint)
+
+    assert core.settle("unheard-of", head, NO_CREDENTIAL) == Refused(Reason.GUARD_MISSING)
 
 
 def test_every_reason_is_the_outcome_of_some_row():

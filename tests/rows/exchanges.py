@@ -42,6 +42,11 @@ class Request(Head):
     body: bytes = b""
     scheme: str = "http"
 
+    @property
+    def is_longer_than_said(self) -> bool:
+        lengths = [int(value) for name, value in self.headers if name.lower() == "content-length"]
+        return any(length < len(self.body) for length in lengths)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Socket(Head):

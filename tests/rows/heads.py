@@ -122,7 +122,44 @@ HOSTS: Final = [
             )
         ),
     ),
+    *on(
+        "partner-hosts",
+        *(
+            (f"the host {host!r} is one of the declared", post(bearer(SERVER), host=host), _SERVER)
+            for host in (
+                "example.org",
+                "example.org:80",
+                "a.example.org",
+                "a-1.b.example.org:8000",
+                "localhost:8765",
+                "[::1]",
+                "[::1]:8765",
+            )
+        ),
+        *(
+            (f"the host {host!r} is none of the declared", post(bearer(SERVER), host=host), _WRONG_HOST)
+            for host in (
+                "api.example.com",
+                "localhost",
+                "localhost:8766",
+                "evilexample.org",
+                "a.example.org.evil.example",
+                ".example.org",
+                "-a.example.org",
+                "a..example.org",
+                "A.example.org",
+                "a_b.example.org",
+                "evil@a.example.org",
+                "evil/a.example.org",
+                "evil:a.example.org",
+                "a.example.org:port",
+                "[::2]",
+                "::1",
+            )
+        ),
+    ),
 ]
+
 
 TLS: Final = [
     *on(

@@ -1,4 +1,4 @@
-"""Rows about endpoints with messages "http": bodies are the application's own, grants are for HTTP methods."""
+"""Rows about endpoints with messages "http": bodies are the application's own, grants are for methods."""
 
 from __future__ import annotations
 

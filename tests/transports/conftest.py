@@ -41,7 +41,9 @@ def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     with (
         django_db_blocker.unblock(),
         connection_kept_open(),
-        override_settings(MCP_GUARD=MCP_GUARD, ROOT_URLCONF="tests.transports.site.urls"),
+        override_settings(
+            MCP_GUARD=MCP_GUARD, ROOT_URLCONF="tests.transports.site.urls", ALLOWED_HOSTS=["*"]
+        ),
         transaction.atomic(),
         policy_of_this_connection(),
     ):

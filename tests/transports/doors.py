@@ -1,7 +1,7 @@
 """The HTTP doors: how each of them is given a request, and which requests it cannot be given.
 
-WSGI servers join repeated headers, decode the path and set SCRIPT_NAME themselves, so a request with any
-of these is not expressible there. Views are found by their path, so one that names another path reaches
+WSGI servers join repeated headers, decode the path, set SCRIPT_NAME themselves and end a body where its
+length says, so a request with any of these is not expressible there. Views are found by their path, so one that names another path reaches
 no view; includes and mounted applications get every path below theirs.
 """
 
@@ -149,17 +149,18 @@ def site(*, behind_front_door: bool) -> Application:
     return application
 
 
-def _plain(request: Request) -> bool:
-    return request.has_plain_target
-
-
 def _routed(request: Request) -> bool:
     """Whether Django finds the view: by the path as it is decoded."""
     return unquote(request.target) == "/mcp"
 
 
 def _wsgi(request: Request) -> bool:
-    return _plain(request) and not request.has_repeated_header and not request.root_path
+    return not (
+        request.has_repeated_header
+        or request.root_path
+        or request.is_longer_than_said
+        or not request.has_plain_target
+    )
 
 
 def _anything(_request: Request) -> bool:
