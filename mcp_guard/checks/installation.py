@@ -107,7 +107,8 @@ def _check_routes(marked: list[MarkedRoute]) -> list[CheckMessage]:
     if marked and outermost is not None and not isinstance(outermost, FrontDoor):
         found.append(
             Warning(
-                "ASGI_APPLICATION is not a front door: refusals run through all of Django first.",
+                "ASGI_APPLICATION is not a front door: refusals run through all of Django first, and event "
+                "streams of guarded views outlive the tokens that opened them.",
                 hint="application = mcp_guard.asgi.front_door(application), as the outermost one.",
                 id="mcp_guard.W002",
             )

@@ -1,4 +1,4 @@
-"""Rules for all pages: links lead somewhere, snippets are what they say, and no file speaks of a workplace."""
+"""Rules for all pages: links lead somewhere, snippets are what they say, no file speaks of a workplace."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from django.test import override_settings
 
 from mcp_guard import conf
 from mcp_guard.conf import ProblemKind
-from mcp_guard.policy.endpoint import Carrier, Endpoint, HostRules, Limits, MissingOrigin, Profile
+from mcp_guard.policy.endpoint import Carrier, Endpoint, HostRules, Limits, Messages, MissingOrigin, Profile
 
 MALFORMED, UNKNOWN, PROFILE, CONTRADICTION, NO_HOSTS = (
     ProblemKind.MALFORMED,
@@ -39,7 +39,7 @@ SAID = {
     "report_only": UNTIL.isoformat(),
     "extra_headers": ["X-Trace"],
 }
-"""Every key of an endpoint but forward_authorization, which contradicts some, away from its default."""
+"""Every key of an endpoint away from its default, but for two that contradict some of these."""
 
 
 def problems(guard, **settings):
@@ -166,6 +166,11 @@ def test_a_mistake_is_named_with_its_place(guard, kind, text):
         ),
         ({"profile": "token", "methods": "POST"}, MALFORMED, "['methods'] is 'POST', not a list of strings"),
         (
+            {"profile": "token", "messages": "json"},
+            MALFORMED,
+            "['messages'] is 'json', not one of 'mcp', 'http'",
+        ),
+        (
             {"profile": "token", "missing_origin": "bearer"},
             MALFORMED,
             "['missing_origin'] is 'bearer', not a dict with 'http' and 'ws'",
@@ -273,6 +278,14 @@ def test_a_mistake_of_an_endpoint_is_named_with_its_place(values, kind, text):
         (
             {"profile": "public", "token_every_message": True},
             "has a token setting with the profile 'public'",
+        ),
+        (
+            {"profile": "token", "methods": ["GET", "HEAD", "POST", "PUT", "PURGE"]},
+            "has methods that MCP does not use: PUT, PURGE",
+        ),
+        (
+            {"profile": "token", "messages": "http", "token_every_message": True},
+            "has token_every_message with messages 'http'",
         ),
         (
             {"profile": "backend", "missing_origin": {"http": "refuse"}},
@@ -384,6 +397,14 @@ def test_everything_that_is_said_arrives():
 
 def test_authorization_is_forwarded_only_where_it_is_said():
     assert built({"profile": "token", "forward_authorization": True}).forward_authorization is True
+
+
+def test_an_api_of_its_own_has_the_methods_of_http():
+    endpoint = built({"messages": "http"})
+
+    assert endpoint.messages is Messages.HTTP
+    assert endpoint.methods == ("GET", "POST", "PUT", "PATCH", "DELETE")
+    assert built({"messages": "http", "methods": ["GET", "PURGE"]}).methods == ("GET", "PURGE")
 
 
 def test_a_date_without_an_offset_is_in_utc():
@@ -507,7 +528,7 @@ def test_the_host_of_djangos_test_client_counts_though_no_signal_tells_of_it():
 
 
 def test_every_key_is_known():
-    assert {*SAID, "forward_authorization"} == set(conf.ENDPOINT_KEYS)
+    assert {*SAID, "forward_authorization", "messages"} == set(conf.ENDPOINT_KEYS)
     assert set(SAID["limits"]) == set(Limits.__slots__)
     with override_settings(MCP_GUARD=dict.fromkeys(conf.TOP_LEVEL_KEYS)):
         assert UNKNOWN not in [problem.kind for problem in conf.parse().problems]
