@@ -17,7 +17,8 @@ class ScopeForm(PolicyForm):
     grants = GrantsField(
         help_text=_(
             "One on each line: an MCP method, and for methods that name something its exact name or URI, as "
-            "in tools/call:read_note, prompts/get:summary, resources/read:note://public/*, logging/setLevel."
+            "in tools/call:read_note, prompts/get:summary, resources/read:note://public/*, logging/setLevel. "
+            "For endpoints with messages “http” an HTTP method, as in http:POST."
         )
     )
 

@@ -32,7 +32,7 @@ from mcp_guard.mcp.jsonrpc import Message
 from mcp_guard.mcp.principal import sdk_user
 from mcp_guard.mcp.server import lowlevel, registers
 from mcp_guard.mcp.shutdown import before_shutdown
-from mcp_guard.mcp.streamable_http import refuse_forwarding
+from mcp_guard.mcp.streamable_http import refuse_unfit
 
 CLOSE_SECONDS: Final = 2.0
 """How long the server may take to cancel what still runs when its socket ends, in seconds."""
@@ -74,7 +74,7 @@ class MCPConsumer:
         Raises:
             ImproperlyConfigured: as ``mount`` does.
         """
-        refuse_forwarding(endpoint)
+        refuse_unfit(endpoint)
         mounts.declare(endpoint, "websocket")
         initkwargs: dict[str, Any] = {"server": lowlevel(server), "endpoint": endpoint}
 

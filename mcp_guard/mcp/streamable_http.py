@@ -39,11 +39,11 @@ def mount(server: MCPServer[Any] | Server[Any], endpoint: str, **options: Any) -
         ImproperlyConfigured: when the settings declare no such endpoint, or one that is not for a server
             object: one that leaves authentication to the application, or whose messages are not MCP.
     """
-    refuse_forwarding(endpoint)
+    refuse_unfit(endpoint)
     return Mount(lowlevel(server), endpoint, options)
 
 
-def refuse_forwarding(endpoint: str) -> None:
+def refuse_unfit(endpoint: str) -> None:
     """Refuse an endpoint at which nobody would judge what a server object is asked to do.
 
     Raises:

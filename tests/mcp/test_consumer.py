@@ -299,3 +299,10 @@ def test_an_endpoint_that_leaves_authentication_to_the_application_is_refused(re
     forwarding = override_settings(MCP_GUARD={"ENDPOINTS": endpoints})
     with forwarding, pytest.raises(ImproperlyConfigured, match="authenticates nobody"):
         MCPConsumer.as_asgi(server=recorder.server, endpoint="notes")
+
+
+def test_an_endpoint_that_reads_no_messages_is_refused(recorder):
+    endpoints = {"notes": {"profile": "token", "messages": "http"}}
+    unread = override_settings(MCP_GUARD={"ENDPOINTS": endpoints})
+    with unread, pytest.raises(ImproperlyConfigured, match="no tool needs a grant"):
+        MCPConsumer.as_asgi(server=recorder.server, endpoint="notes")

@@ -171,6 +171,13 @@ def test_an_endpoint_that_leaves_authentication_to_the_application_is_refused(re
         mount(recorder.server, endpoint="notes")
 
 
+def test_an_endpoint_that_reads_no_messages_is_refused(recorder):
+    endpoints = {"notes": {"profile": "token", "messages": "http"}}
+    unread = override_settings(MCP_GUARD={"ENDPOINTS": endpoints})
+    with unread, pytest.raises(ImproperlyConfigured, match="no tool needs a grant"):
+        mount(recorder.server, endpoint="notes")
+
+
 def test_both_kinds_of_server_objects_are_taken(recorder):
     low = lowlevel(recorder.server)
     assert isinstance(low, Server)

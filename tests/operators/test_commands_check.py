@@ -211,6 +211,34 @@ class TestTheAnswer:
         assert caplog.records == []
 
 
+class TestAnEndpointWithMessagesHttp:
+    @pytest.fixture
+    def token(self, run, settings) -> str:
+        settings.MCP_GUARD = {"ENDPOINTS": {"api": {"profile": "token", "messages": "http"}}}
+        run("scope", "add", "edit", "--grant", "http:POST")
+        of_api = ("--client", "partner", "--name", "n", "--endpoint", "api", "--scope", "edit")
+        return run("token", "issue", *of_api, "--json").data["token"]
+
+    def test_the_grant_is_for_the_http_method(self, run, token):
+        data = ask(run, endpoint="api", token=token)
+        assert (data["outcome"], results(data)["grant"]) == ("admitted", "passed")
+        assert data["steps"][-1]["detail"] == "http:POST"
+
+    def test_another_method_lacks_its_grant(self, run, token):
+        data = ask(run, "--method", "HEAD", endpoint="api", token=token)
+        assert (data["reason"], results(data)["grant"]) == ("scope_insufficient", "refused")
+        assert data["steps"][-1]["detail"] == "http:GET"
+
+    def test_a_websocket_is_refused_at_the_handshake(self, run, token):
+        data = ask(run, "--websocket", endpoint="api", token=token)
+        assert (data["reason"], results(data)["handshake"]) == ("websocket_not_expected", "refused")
+
+    @pytest.mark.parametrize("option", ["tool", "rpc-method", "name"])
+    def test_there_is_no_mcp_to_ask_about(self, run, token, option):
+        fields = run("check", "--endpoint", "api", f"--{option}", "x", "--json").fields
+        assert [*fields] == [option.replace("-", "_")]
+
+
 class TestTheDetails:
     @pytest.mark.parametrize(
         ("origin", "change", "text"),

@@ -214,14 +214,28 @@ class TestOrigin:
 
 class TestScope:
     def test_add_takes_grants_in_both_spellings(self, run):
-        grants = ("tools/call:a", "tools/call:b", "--grant", "prompts/get:c", "--grant", "tools/call:a")
+        grants = ("tools/call:a", "http:POST", "--grant", "prompts/get:c", "--grant", "tools/call:a")
         result = run("scope", "add", "mixed", "--grant", *grants, "--description", "d", "--json")
         scope = Scope.objects.get()
-        expected = ["tools/call:a", "tools/call:b", "prompts/get:c"]
+        expected = ["tools/call:a", "http:POST", "prompts/get:c"]
         assert result.data == {"id": scope.pk, "name": "mixed", "grants": expected, "description": "d"}
         assert (scope.grants, scope.description) == (expected, "d")
 
-    @pytest.mark.parametrize("grant", ["*", "tools/call", "tools/call:*", "ping:x", "no method"])
+    @pytest.mark.parametrize(
+        "grant",
+        [
+            "*",
+            "tools/call",
+            "tools/call:*",
+            "ping:x",
+            "no method",
+            "http",
+            "http:",
+            "http:*",
+            "http:post",
+            "http:HEAD",
+        ],  # fmt: skip
+    )
     def test_add_refuses_what_is_no_grant(self, run, grant):
         assert set(run("scope", "add", "bad", "--grant", grant, "--json").fields) == {"grants"}
         assert not Scope.objects.exists()
