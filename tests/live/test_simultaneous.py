@@ -16,9 +16,9 @@ pytestmark = pytest.mark.django_db
 def test_a_lost_race_is_a_message_and_no_failure():
     before = Revision.objects.get().n
 
-    with pytest.raises(ValidationError, match="somebody changed the same"):
-        with change(changes.Actor("tests"), "origin:list"):
-            raise IntegrityError("UNIQUE constraint failed: mcp_guard_allowedorigin.origin")
+    lost = pytest.raises(ValidationError, match="somebody changed the same")
+    with lost, change(changes.Actor("tests"), "origin:list"):
+        raise IntegrityError("UNIQUE constraint failed: mcp_guard_allowedorigin.origin")
 
     assert Revision.objects.get().n == before
     assert not AuditEvent.objects.exists()
