@@ -18,6 +18,7 @@ from django.test import override_settings
 
 from mcp_guard import changes, mounts
 from mcp_guard.checks import IDS
+from mcp_guard.checks.deployment import check_rows
 from mcp_guard.testing import ACTOR, add_client, list_origin
 
 ROOT = Path(__file__).parents[2]
@@ -367,12 +368,10 @@ class TestRows:
         assert check(Site(endpoint(report_only="2001-01-01"))) == []
 
 
-def test_rows_are_read_only_where_a_database_is_asked_about(check):
-    """No ``django_db`` mark here: a query would fail."""
-    with override_settings(**RIGHT):
-        found = checks.run_checks(tags=[checks.Tags.database], include_deployment_checks=True)
-
-    assert found == []
+@pytest.mark.parametrize("databases", [None, [], ["another"]])
+def test_rows_are_read_only_where_their_database_is_asked_about(databases):
+    """There is no ``django_db`` mark here: a query would fail."""
+    assert check_rows(databases=databases) == []
 
 
 @pytest.mark.parametrize(
