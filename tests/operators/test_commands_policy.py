@@ -234,7 +234,7 @@ class TestScope:
             "http:*",
             "http:post",
             "http:HEAD",
-        ],  # fmt: skip
+        ],
     )
     def test_add_refuses_what_is_no_grant(self, run, grant):
         assert set(run("scope", "add", "bad", "--grant", grant, "--json").fields) == {"grants"}
