@@ -1,8 +1,8 @@
 """Rules for all tests: what a machine has to offer, and fixtures for it.
 
-Tests marked ``services``, ``browser`` or ``node`` are left out, and said to be, where PostgreSQL, Redis,
-Chromium or the npm packages are missing. With MCP_GUARD_REQUIRE_ALL=1 a missing one is an error instead, so
-continuous integration cannot turn green without them.
+Tests marked ``services``, ``browser``, ``node`` or ``proxy`` are left out, and said to be, where PostgreSQL,
+Redis, Chromium, the npm packages or nginx are missing. With MCP_GUARD_REQUIRE_ALL=1 a missing one is an
+error instead, so continuous integration cannot turn green without them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ POSTGRES_URL: Final = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@1
 REDIS_URL: Final = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 REQUIRE_ALL: Final = os.environ.get("MCP_GUARD_REQUIRE_ALL") == "1"
 CONNECT_SECONDS: Final = 3
+NGINX: Final = "/usr/sbin/nginx"
 CHROMIUM_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -55,10 +56,21 @@ def chromium_path() -> str | None:
     return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 
 
+def missing_proxy() -> str:
+    """Return why there is no proxy; empty when there is one."""
+    return "" if nginx_path() else f"no nginx on the PATH or at {NGINX}"
+
+
+def nginx_path() -> str | None:
+    """Return the path of an installed nginx; those who may not use it need not have it on their PATH."""
+    return shutil.which("nginx") or shutil.which(NGINX)
+
+
 NEEDS: Final[dict[str, Callable[[], str]]] = {
     "services": missing_services,
     "browser": missing_browser,
     "node": missing_packages,
+    "proxy": missing_proxy,
 }
 
 
