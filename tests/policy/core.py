@@ -33,11 +33,11 @@ SNAPSHOT: Final = snapshot()
 _SESSIONS: Final = {session.key: session for session in world.SESSIONS}
 
 
-def play(row: Row, *, age: float = 0.0) -> Decision:
-    """Return what becomes of the head of a row's exchange and, of a POST let in, of its body."""
+def play(row: Row, *, now: float = NOW, age: float = 0.0) -> Decision:
+    """Return what becomes of the head of a row's exchange and, if it is let in, of its body."""
     endpoint = SNAPSHOT.endpoints[row.endpoint].endpoint
     head = read(row.exchange, endpoint)
-    decision = settle(row.endpoint, head, look_up(present(head, endpoint)), age=age)
+    decision = settle(row.endpoint, head, look_up(present(head, endpoint)), now=now, age=age)
     if isinstance(decision, Admitted) and head.method in ("POST", "PUT", "PATCH"):
         return judge_body(decision, row.exchange, endpoint)
     return decision
@@ -67,9 +67,11 @@ def play_first_message(row: Row) -> Decision:
     return settle(row.endpoint, head, credential)
 
 
-def settle(name: str, head: RequestHead, credential: Credential, *, age: float = 0.0) -> Decision:
+def settle(
+    name: str, head: RequestHead, credential: Credential, *, now: float = NOW, age: float = 0.0
+) -> Decision:
     """Return the decision, after the session it may wait for was read."""
-    decision = decide(RequestFacts(name, head, credential, NOW, age), SNAPSHOT)
+    decision = decide(RequestFacts(name, head, credential, now, age), SNAPSHOT)
     if not isinstance(decision, AwaitsSession):
         return decision
     session = _SESSIONS[decision.key]
@@ -77,7 +79,7 @@ def settle(name: str, head: RequestHead, credential: Credential, *, age: float =
         read_session: Credential = DEAD_SESSION
     else:
         read_session = LiveSession(session.key, USER_IDS[session.user.name])
-    return decide(RequestFacts(name, head, read_session, NOW, age), SNAPSHOT)
+    return decide(RequestFacts(name, head, read_session, now, age), SNAPSHOT)
 
 
 def judge_body(admitted: Admitted, request: Request, endpoint: Endpoint) -> Decision:

@@ -25,7 +25,7 @@ from mcp_guard.tokens import digest
 from tests.rows import world
 from tests.rows.configurations import ENDPOINTS, HOSTS, REPORT_ONLY, TRUSTED_PROXIES
 
-NOW: Final = datetime.now(UTC).timestamp()
+NOW: Final = float(int(datetime.now(UTC).timestamp()))
 MAX_AGE: Final = 10.0
 
 USER_IDS: Final = {user.name: number for number, user in enumerate(world.USERS, 1)}

@@ -13,7 +13,11 @@ ENDPOINTS: Final[dict[str, dict[str, Any]]] = {
     "partner-strict": {"profile": "partner", "missing_origin": {"http": "refuse"}},
     "partner-agents": {"profile": "partner", "missing_origin": {"ws": "bearer"}},
     "partner-header": {"profile": "partner", "ws_credentials": ["header"]},
-    "partner-first": {"profile": "partner", "ws_credentials": ["message"]},
+    "partner-first": {
+        "profile": "partner",
+        "ws_credentials": ["message"],
+        "token_header": "X-MCP-Auth-Token",
+    },
     "partner-every": {"profile": "partner", "token_every_message": True},
     "partner-second": {
         "profile": "partner",
@@ -37,6 +41,7 @@ ENDPOINTS: Final[dict[str, dict[str, Any]]] = {
     "partner-report-long": {"profile": "partner"},
     "portal": {"profile": "same-origin"},
     "portal-report": {"profile": "same-origin"},
+    "portal-agents": {"profile": "same-origin", "missing_origin": {"ws": "bearer"}},
     "token": {"profile": "token"},
     "token-any": {"profile": "token", "any_origin": True},
     "hooks": {"profile": "backend"},
@@ -51,8 +56,8 @@ ENDPOINTS: Final[dict[str, dict[str, Any]]] = {
 """What MCP_GUARD["ENDPOINTS"] declares while the table is played."""
 
 REPORT_ONLY: Final = {
-    "partner-report": 1 * DAY,
-    "portal-report": 1 * DAY,
+    "partner-report": DAY // 2,
+    "portal-report": DAY // 2,
     "partner-report-over": -60,
     "partner-report-long": 15 * DAY,
 }

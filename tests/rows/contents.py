@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Final
 
-from tests.rows.exchanges import bearer, call, origin, post, request
+from tests.rows.exchanges import Request, bearer, call, origin, post, request
 from tests.rows.outcomes import REFUSED, Refuses, admits, lacks, page
 from tests.rows.row import on
 from tests.rows.world import ANY, PLAIN, SCOPELESS, SERVER, WRITER
@@ -74,10 +75,21 @@ def _padded(size: int) -> str:
     return call(pad="x" * (size - len(call(pad=""))))
 
 
+def _chunked(request_: Request) -> Request:
+    """Return the request without the length of its body."""
+    return replace(request_, headers=tuple(one for one in request_.headers if one[0] != "Content-Length"))
+
+
 LENGTHS: Final = [
     *on(
         "partner-small",
         ("a body of just the limit", post(bearer(SERVER), body=_padded(1024)), _SERVER),
+        ("a body of just the limit in chunks", _chunked(post(bearer(SERVER), body=_padded(1024))), _SERVER),
+        ("one byte more in chunks", _chunked(post(bearer(SERVER), body=_padded(1025))), _LARGE),
+        *(
+            (f"the length {length!r} is none", post(bearer(SERVER), length=length), _LARGE)
+            for length in ("", "x", "-1", "1e3", "+5", "0x5", "1, 2", "\xb2")
+        ),
         ("one byte more", post(bearer(SERVER), body=_padded(1025)), _LARGE),
         (
             "characters of several bytes count as bytes",
@@ -209,6 +221,7 @@ _LACKING: Final = (
     ("a tool in another case", call("READ_NOTE"), "tools/call:READ_NOTE"),
     ("a tool with a longer name", call("read_note2"), "tools/call:read_note2"),
     ("a tool with odd characters", call('a"b\\c d\u00e9'), "tools/call:a%22b%5Cc%20d%C3%A9"),
+    ("a tool with the first and last characters a scope may have", call("!~"), "tools/call:!~"),
     ("another prompt", request("prompts/get", name="secrets"), "prompts/get:secrets"),
     ("a method that names nothing", request("logging/setLevel", level="debug"), "logging/setLevel"),
     ("a method nobody knows", request("tools/drop"), "tools/drop"),

@@ -5,15 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.rows.exchanges import Header, bearer, cookie, get, origin, post
-from tests.rows.outcomes import (
-    REFUSED,
-    Refuses,
-    admits,
-    invalid,
-    page,
-    page_with_cookies,
-    unknown_caller,
-)
+from tests.rows.outcomes import REFUSED, Refuses, admits, invalid, page, page_with_cookies, unknown_caller
 from tests.rows.row import Row, on
 from tests.rows.world import (
     ADAS,
@@ -61,6 +53,10 @@ CARRIERS: Final = [
             admits(SERVER),
         ),
         ("the second header is none where it is not declared", post(_second(SERVER.text)), unknown_caller()),
+    ),
+    *on(
+        "partner-first",
+        ("carriers of a socket say nothing of requests", post(bearer(SERVER)), admits(SERVER)),
     ),
     *on(
         "partner-second",

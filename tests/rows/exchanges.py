@@ -44,8 +44,8 @@ class Request(Head):
 
     @property
     def is_longer_than_said(self) -> bool:
-        lengths = [int(value) for name, value in self.headers if name.lower() == "content-length"]
-        return any(length < len(self.body) for length in lengths)
+        said = dict(self.headers).get("Content-Length", "0")
+        return said.isdigit() and int(said) < len(self.body)
 
 
 @dataclass(frozen=True, kw_only=True)

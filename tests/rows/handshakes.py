@@ -231,6 +231,11 @@ TOKENS: Final = [
     *on(
         "partner-first",
         (
+            "where a header is no carrier, a good token in the second one is none",
+            handshake(origin(PLAIN), ("X-MCP-Auth-Token", ANY.text)),
+            _unauthorized("credential_malformed"),
+        ),
+        (
             "where a header is no carrier, a good token in it is none",
             handshake(origin(PLAIN), bearer(ANY), messages=_ONE),
             _unauthorized("credential_malformed"),
@@ -295,6 +300,14 @@ SESSIONS: Final = [
             "token profile: a cookie is no credential",
             handshake(origin(APP), cookie(ADAS_SESSION), messages=_ONE),
             _WAITS,
+        ),
+    ),
+    *on(
+        "portal-agents",
+        (
+            "missing_origin bearer: a session needs an Origin all the same",
+            handshake(cookie(ADAS_SESSION), fetch_site("same-origin"), scheme="wss"),
+            _refuses("origin_missing"),
         ),
     ),
     *on(

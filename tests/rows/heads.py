@@ -56,6 +56,11 @@ REPEATED: Final = [
             _MALFORMED,
         ),
         (
+            "a second header that decides nothing is no malformed head",
+            post(bearer(SERVER), ("Accept", "application/json"), ("Accept", "text/event-stream")),
+            _SERVER,
+        ),
+        (
             "several X-Forwarded-For are no malformed head",
             post(bearer(SERVER), ("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-For", "192.0.2.2")),
             _SERVER,
@@ -110,6 +115,7 @@ HOSTS: Final = [
                 "api.example.com:65536",
                 "api.example.com:080",
                 "api.example.com:80:80",
+                "api.example.com:" + "1" * 5000,
                 "api.example.com@evil.example",
                 "evil.example:api.example.com",
                 "api.example.com, evil.example",
@@ -131,6 +137,8 @@ HOSTS: Final = [
                 "example.org:80",
                 "a.example.org",
                 "a-1.b.example.org:8000",
+                "az09.example.org",
+                "api.example.org:65535",
                 "localhost:8765",
                 "[::1]",
                 "[::1]:8765",
@@ -170,6 +178,11 @@ TLS: Final = [
         (
             "a stranger's X-Forwarded-Proto says nothing",
             post(bearer(SERVER), ("X-Forwarded-Proto", "https")),
+            _NO_TLS,
+        ),
+        (
+            "a peer without an address is no trusted proxy",
+            post(bearer(SERVER), ("X-Forwarded-Proto", "https"), peer="a socket"),
             _NO_TLS,
         ),
         (

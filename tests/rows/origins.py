@@ -12,6 +12,7 @@ from tests.rows.world import (
     APP,
     ELSEWHERE,
     EXPIRED_LISTING,
+    LIMITED,
     NOWHERE,
     OF_DISABLED,
     PLAIN,
@@ -34,6 +35,11 @@ LISTED: Final = [
         *(
             (f"the listed {listed.url}", post(origin(listed), bearer(ANY)), admits(ANY, page(listed)))
             for listed in (PLAIN, PORT, V6)
+        ),
+        (
+            "a listing that expires later",
+            post(origin(LIMITED), bearer(ANY)),
+            admits(ANY, page_with_cookies(LIMITED)),
         ),
         (
             "spaces and tabs around a value are not part of it (RFC 9110 5.5)",

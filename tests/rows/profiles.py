@@ -27,6 +27,7 @@ from tests.rows.world import (
     BROWSER,
     DISABLED,
     ELSEWHERE,
+    LIMITED,
     OF_DISABLED,
     OF_INITECH,
     PLAIN,
@@ -84,6 +85,14 @@ TOKEN: Final = [
             forbidden("origin_malformed"),
         ),
         ("any_origin: no Origin, no CORS", post(bearer(SERVER)), admits(SERVER)),
+    ),
+    *on(
+        "token-any",
+        (
+            "any_origin: a browser token from a listing that expires later",
+            post(origin(LIMITED), bearer(BROWSER)),
+            admits(BROWSER, page("*")),
+        ),
     ),
 ]
 

@@ -26,6 +26,7 @@ from tests.rows.world import (
     APP,
     BOBS_SESSION,
     EVES_SESSION,
+    LIMITED,
     NO_SESSION,
     OF_DISABLED,
     OF_INITECH,
@@ -83,6 +84,16 @@ PARTNER: Final = [
         ("no such session", post(origin(APP), cookie(NO_SESSION)), _UNKNOWN_PAGE),
         ("its user is inactive", post(origin(APP), cookie(BOBS_SESSION)), _UNKNOWN_PAGE),
         ("its user has changed the password", post(origin(APP), cookie(STALE_SESSION)), _UNKNOWN_PAGE),
+        (
+            "a session from a listing that expires later",
+            post(origin(LIMITED), cookie(ADAS_SESSION)),
+            acts_for(ADA, page_with_cookies(LIMITED)),
+        ),
+        (
+            "the name alone is no second cookie",
+            post(origin(APP), ("Cookie", f"sessionid; sessionid={_KEY}")),
+            acts_for(ADA, page_with_cookies(APP)),
+        ),
         ("an empty cookie", post(origin(APP), ("Cookie", "sessionid=")), _UNKNOWN_PAGE),
         ("a quoted cookie", post(origin(APP), ("Cookie", f'sessionid="{_KEY}"')), _UNKNOWN_PAGE),
         (
@@ -242,7 +253,30 @@ PORTAL: Final = [
         ("a bearer token without Origin", post(bearer(SERVER)), admits(SERVER)),
     ),
     *on(
+        "portal-agents",
+        (
+            "the scheme counts: https is listed",
+            get(cookie(ADAS_SESSION), fetch_site("same-origin"), scheme="https"),
+            acts_for(ADA),
+        ),
+        (
+            "the scheme counts: http is not",
+            get(cookie(ADAS_SESSION), fetch_site("same-origin")),
+            _NO_ORIGIN,
+        ),
+    ),
+    *on(
         "portal-report",
+        (
+            "the scheme counts: http is listed",
+            get(cookie(ADAS_SESSION), fetch_site("same-origin")),
+            acts_for(ADA),
+        ),
+        (
+            "the scheme counts: https is not",
+            get(cookie(ADAS_SESSION), fetch_site("same-origin"), scheme="https"),
+            _NO_ORIGIN,
+        ),
         (
             "report-only: a cookie from an unlisted origin is not read",
             post(origin(UNLISTED), cookie(ADAS_SESSION)),
@@ -278,6 +312,11 @@ GUESTS: Final = [
             "a live one where they count is",
             post(origin(APP), cookie(ADAS_SESSION)),
             acts_for(ADA, page_with_cookies(APP)),
+        ),
+        (
+            "a guest from a listing that expires later",
+            post(origin(LIMITED)),
+            anybody(page_with_cookies(LIMITED)),
         ),
         ("without an Origin there are no guests", post(), _UNKNOWN_CALLER),
         ("an unlisted page is no guest", post(origin(UNLISTED)), _NOT_LISTED),

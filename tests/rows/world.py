@@ -96,6 +96,7 @@ APP: Final = Origin("https://app.acme.example", ACME, cookies=True)
 PLAIN: Final = Origin("https://plain.acme.example", ACME)
 PORT: Final = Origin("https://acme.example:8443", ACME)
 V6: Final = Origin("http://[2001:db8::1]:8080", ACME)
+LIMITED: Final = Origin("https://limited.acme.example", ACME, cookies=True, expires=3600)
 EXPIRED_LISTING: Final = Origin("https://expired.acme.example", ACME, cookies=True, expires=-60)
 SWITCHED_OFF: Final = Origin("https://off.acme.example", ACME, cookies=True, active=False)
 OF_DISABLED: Final = Origin("https://app.globex.example", GLOBEX, cookies=True)
@@ -103,10 +104,10 @@ OF_INITECH: Final = Origin("https://app.initech.example", INITECH, cookies=True)
 ELSEWHERE: Final = Origin("https://elsewhere.acme.example", ACME, ("elsewhere",), cookies=True)
 NOWHERE: Final = Origin("https://nowhere.acme.example", ACME, (), cookies=True)
 OWN: Final = Origin("http://api.example.com", ACME, ("portal", "portal-report", "partner"), cookies=True)
-OWN_TLS: Final = Origin("https://api.example.com", ACME, ("portal",))
+OWN_TLS: Final = Origin("https://api.example.com", ACME, ("portal", "portal-agents"))
 ORIGINS: Final = (
-    APP, PLAIN, PORT, V6, EXPIRED_LISTING, SWITCHED_OFF, OF_DISABLED, OF_INITECH, ELSEWHERE, NOWHERE, OWN,
-    OWN_TLS,
+    APP, PLAIN, PORT, V6, LIMITED, EXPIRED_LISTING, SWITCHED_OFF, OF_DISABLED, OF_INITECH, ELSEWHERE, NOWHERE,
+    OWN, OWN_TLS,
 )  # fmt: skip
 
 UNLISTED: Final = "https://evil.example"

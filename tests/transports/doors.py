@@ -1,8 +1,8 @@
 """The HTTP doors: how each of them is given a request, and which requests it cannot be given.
 
 WSGI servers join repeated headers, decode the path, set SCRIPT_NAME themselves and end a body where its
-length says, so a request with any of these is not expressible there. Views are found by their path, so one that names another path reaches
-no view; includes and mounted applications get every path below theirs.
+length says, so a request with any of these is not expressible there. Views are found by their path, so one
+that names another path reaches no view; includes and mounted applications get every path below theirs.
 """
 
 from __future__ import annotations
