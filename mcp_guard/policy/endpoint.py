@@ -87,17 +87,15 @@ class HostRules:
         """Return whether the value of a Host header names this endpoint."""
         if host in self.names or host in self.exact:
             return True
-        name = host
-        if not host.endswith(b"]"):
-            before, colon, port = host.rpartition(b":")
-            if colon:
-                if not _is_port(port):
-                    return False
-                name = before
+        name, colon, port = host.rpartition(b":")
+        if not colon:
+            name = host
+        elif not _is_port(port):  # nor is what follows the last colon of a bare IPv6 address
+            return False
         return name in self.names or self._is_subdomain(name)
 
     def _is_subdomain(self, name: bytes) -> bool:
-        if not self.suffixes or not name.endswith(self.suffixes):
+        if not name.endswith(self.suffixes):
             return False
         return all(0x61 <= b <= 0x7A or 0x30 <= b <= 0x39 or b in b"-." for b in name) and (
             b".." not in name and not name.startswith((b".", b"-"))

@@ -60,7 +60,9 @@ def _open_unlisted(
     origin: bytes, policy: EndpointPolicy, listing: Listing | None, now: float
 ) -> Opening | Reason:
     if policy.endpoint.opens_to_all_origins:
-        return ANY_ORIGIN if listing is None else ANY_ORIGIN._replace(listing=listing)
+        if listing is None:
+            return ANY_ORIGIN
+        return ANY_ORIGIN._replace(listing=listing, until=listing.expires_at)
     until = policy.report_only_until
     if now < until <= now + REPORT_ONLY_SECONDS:
         cors = _cors(origin, policy.endpoint, cookies=False)
