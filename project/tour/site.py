@@ -36,6 +36,8 @@ class Site:
     password: str = field(repr=False)
     server_token: str = field(repr=False)
     browser_token: str = field(repr=False)
+    lost_token: str = field(repr=False)
+    lost_token_id: int
 
 
 def recreate(file: Path) -> None:
@@ -65,10 +67,13 @@ def set_up() -> Site:
             _ACTOR, origin=LISTED_ORIGIN, client=client, endpoints=["notes", "notes-view"], cookies=True
         )
     _write_notes()
+    lost = _token(client, "lost laptop", "browser", [read])
     return Site(
         password=_administrator(),
-        server_token=_token(client, "agent", "server", [read, write]),
-        browser_token=_token(client, "frontend", "browser", [read, write]),
+        server_token=_token(client, "agent", "server", [read, write]).text,
+        browser_token=_token(client, "frontend", "browser", [read, write]).text,
+        lost_token=lost.text,
+        lost_token_id=lost.token.pk,
     )
 
 
@@ -77,11 +82,10 @@ def _scope(name: str, grants: Sequence[str], description: str) -> Scope:
     return found or changes.add_scope(_ACTOR, name=name, grants=grants, description=description)
 
 
-def _token(client: Client, name: str, kind: str, scopes: Sequence[Scope]) -> str:
-    issued = changes.issue_token(
+def _token(client: Client, name: str, kind: str, scopes: Sequence[Scope]) -> changes.IssuedSecret:
+    return changes.issue_token(
         _ACTOR, client=client, name=name, kind=kind, endpoints=["notes", "notes-view"], scopes=scopes
     )
-    return issued.text
 
 
 def _administrator() -> str:

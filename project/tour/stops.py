@@ -6,20 +6,28 @@ look safe, and is checked in the database: the tool must not have run.
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from websockets.exceptions import InvalidStatus
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin, Subprotocol
 
 from mcp_guard.tokens import mint
 from project.notes.models import Note
 from project.tour.site import FOREIGN_ORIGIN, LISTED_ORIGIN
 from project.tour.visit import MODES, DidNotHold, Visit, expect
 from project.tour.websocket import websocket_transport
+
+CLOSE_SECONDS: Final = 5.0
+"""How long a revocation may take to close a socket before the stop has failed."""
 
 INSUFFICIENT: Final = "Insufficient scope"
 """What a client is told that calls a tool outside of its scopes."""
@@ -120,6 +128,23 @@ async def outside_scope_over_websocket(visit: Visit) -> str:
         return seen
 
 
+async def revoked_in_the_admin(visit: Visit) -> str:
+    """Revoke a token in the admin while a socket that it opened is idle."""
+    bearer = {"Authorization": f"Bearer {visit.site.lost_token}"}
+    async with connect(
+        visit.socket, subprotocols=[Subprotocol("mcp")], origin=Origin(LISTED_ORIGIN)
+    ) as socket:
+        await socket.send(json.dumps(_PING | {"auth": {"bearer": visit.site.lost_token}}))
+        expect("result" in json.loads(await socket.recv()), "the token did not open the socket")
+        closing = asyncio.create_task(_closed_at(socket))
+        posted = await visit.confirm(f"/admin/mcp_guard/token/{visit.site.lost_token_id}/revoke/")
+        milliseconds = (await closing - posted) * 1000
+        expect(socket.close_code == 4401, f"the socket was closed with {socket.close_code}")
+    later = await visit.request("POST", "/mcp", json=_PING, Origin=LISTED_ORIGIN, **bearer)
+    expect(later.status_code == 401, f"the next request was answered {later.status_code}")
+    return f"closed with 4401 {milliseconds:.0f} ms after the click; the next request gets 401"
+
+
 TOUR: Final = (
     Stop("The SDK's client over HTTP", over_http),
     Stop("The SDK's client through a Django view", in_django),
@@ -130,7 +155,10 @@ TOUR: Final = (
     Stop("Bad bearer beside a good cookie", bad_bearer),
     Stop("Tool outside the scope over HTTP", outside_scope_over_http),
     Stop("Tool outside the scope over WebSocket", outside_scope_over_websocket),
+    Stop("Token revoked in the admin, its socket still open", revoked_in_the_admin),
 )
+
+_PING: Final = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
 _MODERN_HEADERS: Final = {
     "Accept": "application/json, text/event-stream",
@@ -202,6 +230,13 @@ async def _refused(client: Client, tool: str, arguments: dict[str, Any]) -> str:
         expect(error.message == INSUFFICIENT, f"{tool} was refused for another reason: {error.message}")
         return error.message
     raise DidNotHold(f"{tool} ran")
+
+
+async def _closed_at(socket: ClientConnection) -> float:
+    """Wait for the end of a socket, within its bound, and return when that was."""
+    with suppress(TimeoutError, ConnectionClosed):
+        await asyncio.wait_for(socket.recv(), CLOSE_SECONDS)
+    return time.perf_counter()
 
 
 def _page(visit: Visit, origin: str) -> Client:
