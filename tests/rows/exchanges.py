@@ -44,8 +44,8 @@ class Request(Head):
 
     @property
     def is_longer_than_said(self) -> bool:
-        said = dict(self.headers).get("Content-Length", "0")
-        return said.isdigit() and int(said) < len(self.body)
+        said = dict(self.headers).get("Content-Length") or "0"
+        return said.isdecimal() and int(said) < len(self.body)
 
 
 @dataclass(frozen=True, kw_only=True)
