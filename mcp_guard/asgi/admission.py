@@ -35,6 +35,7 @@ class Admission:
         self.admitted = admitted
         self._presented: Presented = present(head, endpoint) if admitted else NO_CREDENTIAL
         self._snapshot: Snapshot | None = None
+        self._doubts = 0
 
     @property
     def stands(self) -> bool:
@@ -56,17 +57,18 @@ class Admission:
         return self._presented.key if isinstance(self._presented, UnreadSession) and self.admitted else ""
 
     def doubt(self) -> None:
-        """Let the last judgement stand no longer."""
+        """Let the last judgement stand no longer, nor one that is being made."""
+        self._doubts += 1
         self._snapshot = None
 
     async def judge_handshake(self) -> Refused | None:
         """Return why the handshake is refused, None when the socket may be accepted."""
         presented = present(self.head, self.endpoint)
-        snapshot = holder.snapshot
+        snapshot, doubts = holder.snapshot, self._doubts
         judged = gate.judge(self.endpoint, self.head, presented)
         settled = await gate.asettle(self.endpoint, self.head, judged, presented)
         if isinstance(settled, Admitted):
-            self._live_by(settled, presented, snapshot)
+            self._live_by(settled, presented, snapshot if doubts == self._doubts else None)
         return settled if isinstance(settled, Refused) else None
 
     async def judge_message(self, bearer: jsonrpc.Bearer) -> Admitted | Refused:
@@ -95,16 +97,16 @@ class Admission:
         """Judge a credential; a socket acts for one principal as long as it lives."""
         if self.admitted is not None and presented == self._presented and self.stands:
             return self.admitted
-        snapshot = holder.snapshot
+        snapshot, doubts = holder.snapshot, self._doubts
         judged = gate.judge(self.endpoint, self.later, presented)
         settled = await gate.asettle(self.endpoint, self.later, judged, presented)
         if not isinstance(settled, Admitted):
             return settled if isinstance(settled, Refused) else Refused(Reason.CREDENTIAL_MISSING)
         if self.admitted is not None and settled.principal.identity != self.admitted.principal.identity:
             return Refused(Reason.PRINCIPAL_CHANGED)
-        self._live_by(settled, presented, snapshot)
+        self._live_by(settled, presented, snapshot if doubts == self._doubts else None)
         return settled
 
-    def _live_by(self, admitted: Admitted, presented: Presented, snapshot: Snapshot) -> None:
+    def _live_by(self, admitted: Admitted, presented: Presented, snapshot: Snapshot | None) -> None:
         """Keep a decision; the snapshot was taken before judging, so that a swap meanwhile is not missed."""
         self.admitted, self._presented, self._snapshot = admitted, presented, snapshot

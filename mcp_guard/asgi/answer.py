@@ -1,8 +1,9 @@
 """Answer an admitted request with the inner application: stamped, and ended when it is not admitted any more.
 
-An event stream can stay open for hours. It is judged again after every change of policy and when what it
-was admitted by expires; refused, its application is told that the client has gone, which MCP takes as
-cancelling the call, and the client sees the end of the stream.
+An event stream can stay open for hours. It is judged again after every change of policy, when what it was
+admitted by expires, and before an event goes out that no judgement covers any more. Refused, its
+application is told that the client has gone, which MCP takes as cancelling the call, and the client sees
+the end of the stream.
 """
 
 from __future__ import annotations
@@ -129,14 +130,23 @@ class Answer:
         if self._is_ended:
             return
         if event["type"] == "http.response.start":
-            self._has_started = True
-            headers = stamped_headers(event.get("headers", ()), self._passage.admitted)
-            event = {**event, "headers": headers}
-            if any(n == b"content-type" and v.startswith(b"text/event-stream") for n, v in headers):
-                self._open_stream()
+            await self._start(event)
+            return
+        if self._admission is not None and not self._admission.stands:
+            await self._judge_again()
+            if self._has_ended():
+                return
         await self._send(event)
 
+    async def _start(self, event: Event) -> None:
+        self._has_started = True
+        headers = stamped_headers(event.get("headers", ()), self._passage.admitted)
+        await self._send({**event, "headers": headers})
+        if any(n == b"content-type" and v.startswith(b"text/event-stream") for n, v in headers):
+            self._open_stream()
+
     def _open_stream(self) -> None:
+        """Watch the stream; only now, as nothing may end it before its head is sent."""
         admitted, head = self._passage.admitted, self._passage.head
         self._admission = Admission(self._endpoint, head, admitted)
         connections.add(self)

@@ -112,6 +112,7 @@ class GuardedSocket:
         connections.add(self)
         self._watch_deadline()
         await self._send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
+        self.recheck()  # policy may have changed before anybody knew of this socket
 
     async def __aiter__(self) -> AsyncIterator[jsonrpc.Message]:
         """Yield the messages until the socket is closed."""
@@ -235,6 +236,7 @@ class GuardedSocket:
             return admitted
         if admitted is not before:
             self._watch_deadline()
+            self.recheck()
         permitted = permit_message(admitted, message, self._registered)
         if isinstance(permitted, Admitted):
             return message
