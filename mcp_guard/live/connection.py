@@ -7,6 +7,9 @@ its pool is left to its requests.
 
 from __future__ import annotations
 
+import os
+import socket
+from contextlib import suppress
 from typing import Any, Final
 
 from django.db import connections
@@ -31,3 +34,27 @@ def bound(alias: str) -> Any:
         connection.settings_dict = {**settings, "OPTIONS": {**_BOUNDS, **options}, "CONN_MAX_AGE": None}
         connection.is_bound_by_mcp_guard = True
     return connection
+
+
+class OwnConnection:
+    """The connection of one thread, which another thread may cut when it hangs."""
+
+    def __init__(self) -> None:
+        self._connection: Any = None
+
+    def take(self, alias: str) -> Any:
+        """Return the connection of the calling thread; it is the one that ``cut`` cuts."""
+        self._connection = bound(alias)
+        return self._connection
+
+    def cut(self) -> None:
+        """Make whatever waits for an answer on the connection fail: nothing more comes, for either side.
+
+        A server that is frozen, or a proxy that lost its other side, acknowledges packets and never
+        answers. No time limit of TCP notices that.
+        """
+        raw = getattr(self._connection, "connection", None)
+        if raw is None or not hasattr(raw, "fileno"):
+            return
+        with suppress(Exception), socket.socket(fileno=os.dup(raw.fileno())) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)  # fails if it was closed meanwhile, which is as good

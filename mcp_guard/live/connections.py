@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -40,6 +41,9 @@ class Connections:
     """The open connections, by the event loop that serves them."""
 
     def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
         self._open: dict[asyncio.AbstractEventLoop, set[Connection]] = {}
         self._lock = threading.Lock()
 
@@ -112,3 +116,5 @@ def _call_each(action: Callable[[Connection], None], each: list[Connection]) -> 
 
 connections: Final = Connections()
 """The open connections of this process."""
+
+os.register_at_fork(after_in_child=connections._reset)  # noqa: SLF001 (they stay with the parent)

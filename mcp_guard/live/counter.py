@@ -75,8 +75,7 @@ class Counter:
             os.close(handle)
             return
         try:
-            if found.st_size < SIZE:
-                os.ftruncate(handle, SIZE)
+            os.posix_fallocate(handle, 0, SIZE)  # a hole would kill the process once the memory is full
             self._value = memoryview(mmap.mmap(handle, SIZE)).cast("Q")
         except (OSError, ValueError):
             os.close(handle)

@@ -34,7 +34,7 @@ def follow(alias: str, known: Snapshot | None, before: Look | None, seen: Look) 
     subjects = {subject for subject, _ in changes}
     if subjects <= _RULES:
         return load.reload_rules(alias, seen, known)
-    if subjects == {"token"}:
+    if subjects == {"token"} and not any(map(load.is_about_token, known.problems)):
         return load.reload_tokens(alias, seen, known, frozenset(int(pk) for _, pk in changes))
     return load.load_at(alias, seen)
 

@@ -3,7 +3,8 @@
 The refreshing thread has a database connection of its own and is the only one that reads policy. It looks
 at the revision once in every poll interval, at once when it hears of a change, and whenever a request
 finds that the number shared by the processes of this host has moved. It starts with the first request,
-never at import, and again after a fork.
+never at import, and again after a fork. What else has to be done now and then has another thread, so that
+no slow session store and no locked table makes policy old.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from channels.db import database_sync_to_async
 from django.core.signals import setting_changed
-from django.db import close_old_connections, connections, router
+from django.db import connections, router
 
 from mcp_guard.conf import CONFIGURING_SETTINGS, config
 from mcp_guard.live import feed, load
+from mcp_guard.live.connection import OwnConnection
 from mcp_guard.live.counter import Counter, path_of_database
 from mcp_guard.live.delays import Delays
+from mcp_guard.live.errands import errands
 from mcp_guard.live.listen import Listeners, push
 from mcp_guard.live.refresher import Refresher
 from mcp_guard.models import Revision
@@ -49,7 +53,14 @@ class Holder:
         self._reset()
 
     def _reset(self) -> None:
-        self._refresher = Refresher(self._attempt, lambda: config().poll_interval, connections.close_all)
+        self._connection = OwnConnection()
+        self._refresher = Refresher(
+            "mcp_guard policy",
+            self._attempt,
+            interval=lambda: config().poll_interval,
+            ended=connections.close_all,
+            interrupt=self._connection.cut,
+        )
         self._listeners = Listeners(self._refresher.nudge)
         self._counter = Counter(None)
         self._starting = threading.Lock()
@@ -106,8 +117,12 @@ class Holder:
         self._after_swap.append(after_swap)
 
     def after_each_read(self, action: Callable[[], None]) -> None:
-        """Call ``action`` after each successful read, swapped or not, on the refreshing thread."""
+        """Call ``action``, which waits for nothing, after each successful read, on the refreshing thread."""
         self._after_read.append(action)
+
+    def interrupt_if_hanging(self) -> None:
+        """Make a read fail that goes on for too long, so that the next one gets a connection that works."""
+        self._refresher.interrupt_if_hanging()
 
     def expire(self) -> None:
         """Say that this process has committed a change.
@@ -143,6 +158,7 @@ class Holder:
     def stop(self) -> None:
         """End the threads; the next refresh starts new ones."""
         self._listeners.stop()
+        errands.stop()
         self._refresher.stop()
 
     def forget(self) -> None:
@@ -159,8 +175,11 @@ class Holder:
         if not self._refresher.is_running:
             with self._starting:
                 self._map_counter()
+                errands.start()
                 if config().push:
                     self._listeners.start()
+        self._refresher.interrupt_if_hanging()
+        errands.interrupt_if_hanging()
 
     def _map_counter(self) -> None:
         if config().shared_counter and not self._counter.is_shared:
@@ -169,25 +188,36 @@ class Holder:
                 self._counter = Counter(path)
 
     def _attempt(self, source: str) -> None:
-        """Read once; a database that fails leaves the snapshot, whose age then refuses requests."""
-        try:
-            close_old_connections()
-            self._read(source)
-            for action in self._after_read:
-                action()
-        except Exception as error:  # noqa: BLE001 (whatever fails, the thread must go on looking)
-            self.failures += 1
-            self.last_error = type(error).__name__
-            connections[router.db_for_write(Revision)].close()
-            if self.failures in (1, 10) or self.failures % 60 == 0:
-                log.warning("policy could not be read, %d times in a row: %s", self.failures, self.last_error)
+        """Read, a second time if the connection that was kept has died.
+
+        A database that fails leaves the snapshot, whose age then refuses requests.
+        """
+        connection = self._connection.take(router.db_for_write(Revision))
+        for may_have_died in (connection.connection is not None, False):
+            try:
+                self._read(source)
+                for action in self._after_read:
+                    action()
+            except Exception as error:  # noqa: BLE001 (whatever fails, the thread must go on looking)
+                with suppress(Exception):
+                    connection.close()
+                if may_have_died:
+                    continue
+                self._note_failure(error)
+            return
+
+    def _note_failure(self, error: Exception) -> None:
+        self.failures += 1
+        self.last_error = type(error).__name__
+        if self.failures in (1, 10) or self.failures % 60 == 0:
+            log.warning("policy could not be read, %d times in a row: %s", self.failures, self.last_error)
 
     def _read(self, source: str) -> None:
         alias = router.db_for_write(Revision)
         changes, moved, started = self._changes, self._counter.value, time.monotonic()
         seen, inactive = load.look(alias), load.inactive_users(alias)
         known = self._seen
-        swapped = known is None or known[:2] != seen[:2] or inactive != self._inactive
+        swapped = known is None or not known.is_same(seen) or inactive != self._inactive
         if swapped:
             followed = self._snapshot if inactive == self._inactive else None
             self._snapshot = feed.follow(alias, followed, known, seen)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -17,6 +18,7 @@ from channels.layers import get_channel_layer
 from django.db import connections, router
 
 from mcp_guard.conf import config
+from mcp_guard.live.connection import bound
 from mcp_guard.models import Revision
 
 log = logging.getLogger("mcp_guard.live")
@@ -34,6 +36,7 @@ REJOIN_SECONDS: Final = 3600.0
 """How often a listener joins the group anew; layers forget members after a day."""
 
 Heard = Callable[[str], None]
+Listener = Callable[[threading.Event], None]
 
 
 class Listeners:
@@ -43,59 +46,65 @@ class Listeners:
         self._heard = heard
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._receiving: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
 
     def start(self) -> None:
         """Start what this project has, once: nothing on SQLite without a shared channel layer."""
         if self._threads:
             return
-        targets: list[Callable[[], None]] = []
+        self._stop = threading.Event()
+        targets: list[Listener] = []
         if connections[router.db_for_write(Revision)].vendor == "postgresql":
             targets.append(self._listen_to_database)
         if has_shared_layer():
             targets.append(self._listen_to_layer)
         for target in targets:
-            thread = threading.Thread(target=self._keep, args=(target,), name="mcp_guard listen", daemon=True)
+            thread = threading.Thread(
+                target=self._keep, args=(target, self._stop), name="mcp_guard listen", daemon=True
+            )
             self._threads.append(thread)
             thread.start()
 
     def stop(self) -> None:
         """End the threads; one that hangs in a dead connection is left behind, being a daemon."""
         self._stop.set()
-        loop = self._loop
-        if loop is not None and loop.is_running():
-            loop.call_soon_threadsafe(loop.stop)
+        if self._receiving is not None:
+            loop, task = self._receiving
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                loop.call_soon_threadsafe(task.cancel)
+        self._threads = []
 
-    def _keep(self, target: Callable[[], None]) -> None:
+    def _keep(self, target: Listener, stop: threading.Event) -> None:
         """Run a listener for as long as the process lives, whatever happens to its connection."""
-        while not self._stop.is_set():
+        while not stop.is_set():
             try:
-                target()
+                target(stop)
             except Exception as error:  # noqa: BLE001 (a listener that fails costs the poll interval)
                 log.info("listening for changes failed: %s", type(error).__name__)
-            self._stop.wait(RETRY_SECONDS)
+            stop.wait(RETRY_SECONDS)
 
-    def _listen_to_database(self) -> None:
-        connection = connections[router.db_for_write(Revision)]
+    def _listen_to_database(self, stop: threading.Event) -> None:
+        connection = bound(router.db_for_write(Revision))
         with connection.temporary_connection() as cursor:
-            raw: Any = connection.connection
             cursor.execute(f"LISTEN {CHANNEL}")
-            while not self._stop.is_set():
-                for _ in raw.notifies(timeout=1.0, stop_after=1):
+            self._heard("notify")  # of what was said while nobody listened
+            while not stop.is_set():
+                for _ in connection.connection.notifies(timeout=1.0, stop_after=1):
                     self._heard("notify")
 
-    def _listen_to_layer(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        try:
-            self._loop.run_until_complete(self._receive())
-        finally:
-            self._loop.close()
+    def _listen_to_layer(self, stop: threading.Event) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(self._receive(stop))
 
-    async def _receive(self) -> None:
+    async def _receive(self, stop: threading.Event) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (a coroutine runs in a task)
+        self._receiving = asyncio.get_running_loop(), task
         layer: Any = get_channel_layer()
         channel = await layer.new_channel()
-        while True:
+        while not stop.is_set():
             await layer.group_add(CHANNEL, channel)  # again and again: membership expires
+            self._heard("channel layer")  # of what was said while nobody listened
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REJOIN_SECONDS):
                     while True:
@@ -130,6 +139,9 @@ class Push:
     """
 
     def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -160,3 +172,5 @@ class Push:
 
 push: Final = Push()
 """The pushes of this process."""
+
+os.register_at_fork(after_in_child=push._reset)  # noqa: SLF001 (a thread does not survive a fork)

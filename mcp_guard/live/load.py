@@ -45,6 +45,10 @@ class Look(NamedTuple):
     clock: float
     changed_at: float
 
+    def is_same(self, other: Look) -> bool:
+        """Return whether nothing has changed between two looks, not even to a restored backup."""
+        return self._replace(clock=0.0) == other._replace(clock=0.0)
+
 
 class UnparsableRow(ValueError):
     """A row holds what no form would have let in."""
@@ -81,22 +85,29 @@ def reload_rules(alias: str, seen: Look, known: Snapshot) -> Snapshot:
     """Return a snapshot with the origins and endpoints of now and the tokens of before."""
     grants, problems = _grants(alias)
     endpoints, rule_problems = _endpoints(alias, grants)
-    kept = tuple(problem for problem in known.problems if problem.startswith("token secret"))
+    kept = tuple(problem for problem in known.problems if is_about_token(problem))
     found = (*problems, *rule_problems, *kept)
     return replace(known, revision=seen.revision, epoch=seen.epoch, endpoints=endpoints, problems=found)
 
 
 def reload_tokens(alias: str, seen: Look, known: Snapshot, ids: frozenset[int]) -> Snapshot:
-    """Return a snapshot with some tokens as they are now and everything else as before."""
+    """Return a snapshot with some tokens as they are now and everything else as before.
+
+    No row of a token may be a problem of the snapshot that is known: nothing tells whether it still is one.
+    """
     grants, _ = _grants(alias)
     read, problems = read_tokens(alias, grants, ids)
     tokens = {digest: record for digest, record in known.tokens.items() if record.token_id not in ids}
     tokens.update(read)
     is_partial = known.is_partial or len(tokens) >= config().tokens_in_memory
     _drop_oldest(tokens, len(tokens) - config().tokens_in_memory)
-    kept = tuple(p for p in known.problems if not p.startswith("token secret") or p not in problems)
-    found = (*kept, *problems)
+    found = (*known.problems, *problems)
     return Snapshot(seen.revision, seen.epoch, known.max_age, known.endpoints, tokens, found, is_partial)
+
+
+def is_about_token(problem: str) -> bool:
+    """Return whether a problem of a snapshot is about a row of a token."""
+    return problem.startswith(f"{TokenSecret._meta.verbose_name} #")
 
 
 def _drop_oldest(tokens: dict[bytes, TokenRecord], count: int) -> None:

@@ -15,6 +15,9 @@ from typing import Final, NamedTuple
 WAIT_SECONDS: Final = 2.0
 """How long anybody waits for a read at most."""
 
+HANGS_AFTER: Final = 5.0
+"""After how many seconds a read is interrupted."""
+
 
 class Waiter(NamedTuple):
     """Somebody on an event loop who waits for the read of this number or a later one."""
@@ -28,27 +31,50 @@ class Refresher:
     """Runs ``read`` on a thread of its own, which starts when somebody first asks.
 
     ``read`` must not raise. ``interval`` returns the seconds between two reads nobody asked for, ``ended``
-    is called on the thread as its last act.
+    is called on the thread as its last act, ``interrupt`` on another one to make a read fail that hangs.
     """
 
     def __init__(
-        self, read: Callable[[str], None], interval: Callable[[], float], ended: Callable[[], None]
+        self,
+        name: str,
+        read: Callable[[str], None],
+        *,
+        interval: Callable[[], float],
+        ended: Callable[[], None],
+        interrupt: Callable[[], None],
     ) -> None:
+        self._name = name
         self._read = read
         self._interval = interval
         self._ended = ended
-        self._condition = threading.Condition()
+        self._interrupt = interrupt
+        self._condition = threading.Condition()  # reentrant
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._asked = self._served = 0
         self._source = "start"
         self._reading_since = 0.0
+        self._slow_since = 0.0
         self._waiters: set[Waiter] = set()
 
     @property
     def is_running(self) -> bool:
         """Whether the thread is alive."""
         return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread if it does not run; it begins with a read."""
+        with self._condition:
+            if not self.is_running:
+                self._stopping = False
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+
+    def interrupt_if_hanging(self) -> None:
+        """Make a read fail that goes on for longer than HANGS_AFTER."""
+        since = self._reading_since
+        if since and time.monotonic() - since > HANGS_AFTER:
+            self._interrupt()
 
     def nudge(self, source: str) -> None:
         """Read at once if the thread runs; ``source`` says who asked."""
@@ -89,19 +115,16 @@ class Refresher:
 
     def _ask(self) -> int:
         """Ask for a read and return its number; the condition is held."""
-        if not self.is_running:
-            self._stopping = False
-            self._thread = threading.Thread(target=self._run, name="mcp_guard policy", daemon=True)
-            self._thread.start()
+        self.start()
         self._asked += 1
         self._source = "request"
         self._condition.notify_all()
         return self._asked
 
     def _patience(self) -> float:
-        """How long to wait: not again in full for a read that hangs already."""
-        hanging = time.monotonic() - self._reading_since if self._reading_since else 0.0
-        return max(0.0, WAIT_SECONDS - hanging)
+        """How long to wait: not again in full for a read that hangs already, or after one that did."""
+        since = self._slow_since or self._reading_since
+        return max(0.0, WAIT_SECONDS - (time.monotonic() - since)) if since else WAIT_SECONDS
 
     def _run(self) -> None:
         try:
@@ -111,6 +134,8 @@ class Refresher:
                     self._reading_since = time.monotonic()
                 self._read(source)
                 with self._condition:
+                    is_slow = time.monotonic() - self._reading_since > WAIT_SECONDS
+                    self._slow_since = (self._slow_since or self._reading_since) if is_slow else 0.0
                     self._reading_since = 0.0
                     self._served = max(self._served, target)
                     served = [waiter for waiter in self._waiters if waiter.target <= self._served]
@@ -120,6 +145,7 @@ class Refresher:
                 with self._condition:
                     self._condition.wait_for(self._has_work, self._interval())
         finally:
+            self._reading_since = self._slow_since = 0.0
             self._ended()
 
     def _has_work(self) -> bool:

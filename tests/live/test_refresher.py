@@ -20,7 +20,14 @@ class Reads:
     def __init__(self) -> None:
         self.begun = threading.Semaphore(0)
         self.may_end = threading.Semaphore(0)
-        self.refresher = Refresher(self._read, lambda: 60.0, lambda: None)
+        self.interrupted = threading.Event()
+        self.refresher = Refresher(
+            "reads",
+            self._read,
+            interval=lambda: 60.0,
+            ended=lambda: None,
+            interrupt=self.interrupted.set,
+        )
 
     def _read(self, source: str) -> None:
         self.begun.release()
@@ -131,3 +138,37 @@ def test_a_loop_that_was_closed_stops_nobody(reads):
     reads.refresher.wait()
 
     assert reads.refresher.is_running
+
+
+async def test_a_read_that_hangs_is_interrupted(reads, monkeypatch):
+    waiting = asyncio.create_task(reads.refresher.wait_async())
+    await reads.has_begun()
+    reads.refresher.interrupt_if_hanging()
+    assert not reads.interrupted.is_set()
+
+    monkeypatch.setattr(refresher, "HANGS_AFTER", 0.0)
+    reads.refresher.interrupt_if_hanging()
+
+    assert reads.interrupted.is_set()
+    reads.may_end.release(100)
+    await waiting
+    reads.interrupted.clear()
+    reads.refresher.interrupt_if_hanging()
+    assert not reads.interrupted.is_set()
+
+
+async def test_after_a_slow_read_nobody_waits_until_one_was_quick(reads, monkeypatch):
+    monkeypatch.setattr(refresher, "WAIT_SECONDS", 0.05)
+    await reads.refresher.wait_async()
+    reads.may_end.release()
+    reads.refresher.nudge("test")
+    for _ in range(2):
+        await reads.has_begun()
+
+    assert reads.refresher._patience() == 0
+
+    monkeypatch.setattr(refresher, "WAIT_SECONDS", SECONDS)
+    reads.may_end.release(100)
+    await reads.refresher.wait_async()
+    await reads.refresher.wait_async()
+    assert reads.refresher._patience() == SECONDS
