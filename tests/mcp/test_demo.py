@@ -66,7 +66,7 @@ def test_the_tour_holds_on_a_database_of_its_own(port, server):
     assert all(line.startswith("held ") for line in lines[1:])
     assert is_free(port)
     with sqlite3.connect(file) as connection:
-        assert connection.execute("select count(*) from mcp_guard_token").fetchone() == (2,)
+        assert connection.execute("select count(*) from mcp_guard_token").fetchone() == (3,)
     connection.close()
 
 
@@ -84,7 +84,7 @@ def test_setting_up_twice_uses_what_is_there(settings):
     first, second = set_up(), set_up()
     assert Client.objects.count() == AllowedOrigin.objects.count() == 1
     assert Scope.objects.count() == 3
-    assert Token.objects.count() == 4
+    assert Token.objects.count() == 6
     user = get_user_model().objects.get()
     assert user.check_password(second.password)
     assert not user.check_password(first.password)
