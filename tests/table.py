@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.peers import cases as peers
 from tests.rows import (
     contents,
     credentials,
@@ -36,6 +37,7 @@ TABLE: Final[dict[str, list[Row]]] = {
     "handshake": handshakes.ROWS,
     "message": messages.ROWS,
     "other messages": other_messages.ROWS,
+    "peer": peers.ROWS,
 }
 """The rows by topic."""
 
