@@ -1,0 +1,4 @@
+// Let a test make visits from the page that this is bundled into.
+import { visit } from "./visit.mjs";
+
+globalThis.visit = visit;
