@@ -74,6 +74,6 @@ MCP_GUARD = {
         "public": {"profile": "public", "public_scopes": ["notes-read"]},
         "portal": {"profile": "same-origin"},
         "hooks": {"profile": "backend"},
-        "desk": {"profile": "local", "hosts": ["127.0.0.1:8765", "localhost:8765"]},
+        "desk": {"profile": "token", "hosts": ["127.0.0.1:8765", "localhost:8765"]},
     },
 }

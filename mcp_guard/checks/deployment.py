@@ -29,7 +29,7 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
         hint = "Name the hosts: a name that was rebound to this address is one more host to '*'."
         found.append(Warning("ALLOWED_HOSTS contains '*'.", hint=hint, id="mcp_guard.W005"))
     for endpoint in conf.parse().endpoints.values():
-        if not endpoint.require_tls and endpoint.profile not in (Profile.PUBLIC, Profile.LOCAL):
+        if not endpoint.require_tls and endpoint.profile is not Profile.PUBLIC:
             found.append(
                 Warning(
                     f"Endpoint {endpoint.name!r} takes credentials over plain HTTP.",

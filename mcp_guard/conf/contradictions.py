@@ -13,7 +13,7 @@ def contradictions(endpoint: Endpoint) -> list[tuple[str, str]]:
             f"has any_origin with the profile {profile.value!r}",
             "any_origin is for the profile 'token', which never reads cookies.",
         ))  # fmt: skip
-    if endpoint.public_scopes and profile in (Profile.BACKEND, Profile.LOCAL):
+    if endpoint.public_scopes and profile is Profile.BACKEND:
         found.append((
             f"has public_scopes with the profile {profile.value!r}",
             "Requests without a credential are never let in there; remove public_scopes.",

@@ -155,7 +155,7 @@ def _missing_origin(reader: Reader) -> Reader:
 
 def _carriers(reader: Reader) -> frozenset[Carrier]:
     known = {carrier.value: carrier for carrier in Carrier}
-    default = ("header", "message", "ticket")
+    default = ("header", "message")
     carriers = []
     for name in reader.texts("ws_credentials", default):
         if name in known:

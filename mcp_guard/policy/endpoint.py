@@ -28,9 +28,6 @@ class Profile(Enum):
     PUBLIC = "public"
     """Read-only and without authentication; a credential is never read."""
 
-    LOCAL = "local"
-    """A server on this machine: loopback only, Host with port, a nonce."""
-
     @property
     def reads_cookies(self) -> bool:
         """Whether a session cookie can be a credential here at all."""
@@ -49,8 +46,6 @@ class Carrier(Enum):
 
     HEADER = "header"
     MESSAGE = "message"
-    TICKET = "ticket"
-    SUBPROTOCOL = "subprotocol"
 
 
 class Messages(Enum):
@@ -132,7 +127,7 @@ class Endpoint:
     missing_origin_http: MissingOrigin = MissingOrigin.BEARER
     missing_origin_ws: MissingOrigin = MissingOrigin.REFUSE
     any_origin: bool = False
-    ws_credentials: frozenset[Carrier] = frozenset({Carrier.HEADER, Carrier.MESSAGE, Carrier.TICKET})
+    ws_credentials: frozenset[Carrier] = frozenset({Carrier.HEADER, Carrier.MESSAGE})
     token_every_message: bool = False
     token_header: bytes | None = None
     public_scopes: tuple[str, ...] = ()

@@ -189,7 +189,7 @@ def test_a_mistake_is_named_with_its_place(guard, kind, text):
         (
             {"profile": "token", "ws_credentials": ["query"]},
             MALFORMED,
-            "['ws_credentials'] has 'query', not one of header, message, ticket, subprotocol",
+            "['ws_credentials'] has 'query', not one of header, message",
         ),
         (
             {"profile": "token", "token_header": "X_Token"},
@@ -257,7 +257,6 @@ def test_a_mistake_of_an_endpoint_is_named_with_its_place(values, kind, text):
     [
         ({"profile": "partner", "any_origin": True}, "has any_origin with the profile 'partner'"),
         ({"profile": "backend", "public_scopes": ["x"]}, "has public_scopes with the profile 'backend'"),
-        ({"profile": "local", "public_scopes": ["x"]}, "has public_scopes with the profile 'local'"),
         (
             {"profile": "same-origin", "forward_authorization": True},
             "has forward_authorization with the profile 'same-origin'",
