@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,13 +65,16 @@ class Site:
 
 
 @contextmanager
-def serving(title: str, folder: Path, *, database: str = "", **environment: str) -> Iterator[Site]:
+def serving(
+    title: str, folder: Path, *, database: str = "", extra: Sequence[str] = (), **environment: str
+) -> Iterator[Site]:
     """Run the site by the documented command of a server, with a database of its own unless one is named."""
     port, record, release = free_port(), folder / "record", folder / "release"
     record.touch()
     environment = {
         "DATABASE_URL": database or f"sqlite:///{folder / 'site.sqlite3'}",
         "DJANGO_SETTINGS_MODULE": "tests.deployment.site.settings",
+        "HOME": str(folder),  # where gunicorn keeps a control socket
         "PYTHONPATH": str(ROOT),
         "SITE_RECORD": str(record),
         "SITE_RELEASE": str(release),
@@ -81,7 +84,7 @@ def serving(title: str, folder: Path, *, database: str = "", **environment: str)
         [sys.executable, "-m", "tests.deployment.site"],
         cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    child = Child(command_of(title, port), folder / "server.log", environment=environment)
+    child = Child([*command_of(title, port), *extra], folder / "server.log", environment=environment)
     try:
         child.wait_until(lambda: accepts(port), START_SECONDS)
         secrets = json.loads(prepared.stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -30,5 +31,13 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024  # as large a body as an endpoint 
 MCP_GUARD = {
     "ENDPOINTS": {"notes": {"profile": "partner", "require_tls": True}},
     "TRUSTED_PROXIES": ["127.0.0.1/32"],
-    "TOKENS_IN_MEMORY": int(os.environ.get("SITE_TOKENS_IN_MEMORY", "100000")),
+    **json.loads(os.environ.get("SITE_MCP_GUARD", "{}")),
 }
+
+if os.environ.get("REDIS_URL"):
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {"hosts": [os.environ["REDIS_URL"]], "prefix": os.environ["SITE_RECORD"]},
+        }
+    }
