@@ -24,12 +24,14 @@ from mcp_guard.policy.endpoint import Endpoint, Messages
 from mcp_guard.policy.facts import Exchange, RequestFacts, RequestHead
 from mcp_guard.policy.headers import fold
 from mcp_guard.presented import present, present_text
+from mcp_guard.tokens import digest
 from tests.policy.snapshot_of_world import NOW, USER_IDS, snapshot
 from tests.rows import world
 from tests.rows.exchanges import Head, Request, Socket
 from tests.rows.row import Row
 
 SNAPSHOT: Final = snapshot()
+TOKEN_FOR_EVERYWHERE: Final = IssuedToken(SNAPSHOT.tokens[digest(world.ANY.text)])
 _SESSIONS: Final = {session.key: session for session in world.SESSIONS}
 
 

@@ -51,7 +51,7 @@ def snapshot() -> Snapshot:
 def endpoint(name: str, declared: dict[str, Any]) -> Endpoint:
     """Return the endpoint that the settings declare."""
     missing = declared.get("missing_origin", {})
-    carriers = declared.get("ws_credentials", ["header", "message", "ticket"])
+    carriers = declared.get("ws_credentials", ["header", "message"])
     header = declared.get("token_header")
     messages = Messages(declared.get("messages", "mcp"))
     return Endpoint(
