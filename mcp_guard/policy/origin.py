@@ -45,7 +45,7 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _EXTENSION_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 _IPV4_LIKE = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _SERIALIZED = re.compile(
-    rb"[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
+    rb"[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?)"
     rb"(?::[1-9][0-9]{0,4})?"
 )
 
@@ -190,10 +190,7 @@ def _host_and_port(authority: str) -> tuple[str, int | None]:
 
 def _canonical_host(host: str) -> str:
     if host.startswith("["):
-        try:
-            return f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
-        except ValueError:
-            raise OriginError(f"“{host[:60]}” is not an IPv6 address") from None
+        return f"[{_ipv6(host[1:-1])}]"
     if not host:
         raise OriginError("the host is missing")
     if host.endswith("."):
@@ -218,6 +215,19 @@ def _to_ascii(host: str) -> str:
         return host.encode("idna").decode("ascii").lower()
     except UnicodeError:
         raise OriginError(f"“{host[:60]}” is not an internationalized host name") from None
+
+
+def _ipv6(text: str) -> str:
+    """https://url.spec.whatwg.org/#concept-ipv6-serializer: never with a dotted tail."""
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        raise OriginError(f"“[{text[:60]}]” is not an IPv6 address") from None
+    mapped = address.ipv4_mapped
+    if mapped is None:
+        return address.compressed
+    number = int(mapped)  # Python 3.13 writes these with a dotted tail
+    return f"::ffff:{number >> 16:x}:{number & 0xFFFF:x}"
 
 
 def _ipv4(name: str) -> str:
