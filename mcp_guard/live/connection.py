@@ -25,36 +25,35 @@ _BOUNDS: Final = {
 """https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS"""
 
 
-def bound(alias: str) -> Any:
-    """Return the connection of the calling thread, which has to be one of the guard's own, with bounds."""
-    connection: Any = connections[alias]
-    settings = connection.settings_dict
-    if connection.vendor == "postgresql" and not getattr(connection, "is_bound_by_mcp_guard", False):
-        options = {name: value for name, value in settings.get("OPTIONS", {}).items() if name != "pool"}
-        connection.settings_dict = {**settings, "OPTIONS": {**_BOUNDS, **options}, "CONN_MAX_AGE": None}
-        connection.is_bound_by_mcp_guard = True
-    return connection
-
-
-class OwnConnection:
-    """The connection of one thread, which another thread may cut when it hangs."""
+class OwnConnections:
+    """The connections of one of the guard's own threads, which another thread may cut when it hangs."""
 
     def __init__(self) -> None:
-        self._connection: Any = None
+        self._connections: list[Any] = []
 
-    def take(self, alias: str) -> Any:
-        """Return the connection of the calling thread; it is the one that ``cut`` cuts."""
-        self._connection = bound(alias)
-        return self._connection
+    def take(self) -> None:
+        """Give the connections of the calling thread their bounds; ``cut`` is about them."""
+        for alias in connections:
+            _bind(connections[alias])
+        self._connections = list(connections.all())
 
     def cut(self) -> None:
-        """Make whatever waits for an answer on the connection fail: nothing more comes, for either side.
+        """Make whatever waits for an answer on them fail: nothing more comes, for either side.
 
         A server that is frozen, or a proxy that lost its other side, acknowledges packets and never
         answers. No time limit of TCP notices that.
         """
-        raw = getattr(self._connection, "connection", None)
-        if raw is None or not hasattr(raw, "fileno"):
-            return
-        with suppress(Exception), socket.socket(fileno=os.dup(raw.fileno())) as duplicate:
-            duplicate.shutdown(socket.SHUT_RDWR)  # fails if it was closed meanwhile, which is as good
+        for raw in [connection.connection for connection in self._connections]:
+            if raw is None or not hasattr(raw, "fileno"):
+                continue
+            with suppress(Exception), socket.socket(fileno=os.dup(raw.fileno())) as duplicate:
+                duplicate.shutdown(socket.SHUT_RDWR)  # fails if it was closed meanwhile, which is as good
+
+
+def _bind(connection: Any) -> None:
+    if connection.vendor != "postgresql" or getattr(connection, "is_bound_by_mcp_guard", False):
+        return
+    settings = connection.settings_dict
+    options = {name: value for name, value in settings.get("OPTIONS", {}).items() if name != "pool"}
+    connection.settings_dict = {**settings, "OPTIONS": {**_BOUNDS, **options}, "CONN_MAX_AGE": None}
+    connection.is_bound_by_mcp_guard = True

@@ -10,12 +10,11 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from django.db import connections, router
+from django.db import connections
 
 from mcp_guard.conf import config
-from mcp_guard.live.connection import OwnConnection
+from mcp_guard.live.connection import OwnConnections
 from mcp_guard.live.refresher import Refresher
-from mcp_guard.models import Revision
 
 log = logging.getLogger("mcp_guard.live")
 
@@ -30,13 +29,13 @@ class Errands:
         self._reset()
 
     def _reset(self) -> None:
-        self._connection = OwnConnection()
+        self._connections = OwnConnections()
         self._runner = Refresher(
             "mcp_guard errands",
             self._run,
             interval=lambda: config().poll_interval,
             ended=connections.close_all,
-            interrupt=self._connection.cut,
+            interrupt=self._connections.cut,
         )
 
     def add(self, errand: Errand) -> None:
@@ -56,7 +55,7 @@ class Errands:
         self._runner.interrupt_if_hanging()
 
     def _run(self, _source: str) -> None:
-        self._connection.take(router.db_for_write(Revision))
+        self._connections.take()
         for errand in self._errands:
             try:
                 errand()

@@ -23,7 +23,7 @@ from django.db import connections, router
 
 from mcp_guard.conf import CONFIGURING_SETTINGS, config
 from mcp_guard.live import feed, load
-from mcp_guard.live.connection import OwnConnection
+from mcp_guard.live.connection import OwnConnections
 from mcp_guard.live.counter import Counter, path_of_database
 from mcp_guard.live.delays import Delays
 from mcp_guard.live.errands import errands
@@ -53,13 +53,13 @@ class Holder:
         self._reset()
 
     def _reset(self) -> None:
-        self._connection = OwnConnection()
+        self._connections = OwnConnections()
         self._refresher = Refresher(
             "mcp_guard policy",
             self._attempt,
             interval=lambda: config().poll_interval,
             ended=connections.close_all,
-            interrupt=self._connection.cut,
+            interrupt=self._connections.cut,
         )
         self._listeners = Listeners(self._refresher.nudge)
         self._counter = Counter(None)
@@ -192,7 +192,8 @@ class Holder:
 
         A database that fails leaves the snapshot, whose age then refuses requests.
         """
-        connection = self._connection.take(router.db_for_write(Revision))
+        self._connections.take()
+        connection = connections[router.db_for_write(Revision)]
         for may_have_died in (connection.connection is not None, False):
             try:
                 self._read(source)

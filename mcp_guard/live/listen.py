@@ -18,7 +18,7 @@ from channels.layers import get_channel_layer
 from django.db import connections, router
 
 from mcp_guard.conf import config
-from mcp_guard.live.connection import bound
+from mcp_guard.live.connection import OwnConnections
 from mcp_guard.models import Revision
 
 log = logging.getLogger("mcp_guard.live")
@@ -84,12 +84,14 @@ class Listeners:
             stop.wait(RETRY_SECONDS)
 
     def _listen_to_database(self, stop: threading.Event) -> None:
-        connection = bound(router.db_for_write(Revision))
+        OwnConnections().take()
+        connection = connections[router.db_for_write(Revision)]
         with connection.temporary_connection() as cursor:
+            raw: Any = connection.connection
             cursor.execute(f"LISTEN {CHANNEL}")
             self._heard("notify")  # of what was said while nobody listened
             while not stop.is_set():
-                for _ in connection.connection.notifies(timeout=1.0, stop_after=1):
+                for _ in raw.notifies(timeout=1.0, stop_after=1):
                     self._heard("notify")
 
     def _listen_to_layer(self, stop: threading.Event) -> None:

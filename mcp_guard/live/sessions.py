@@ -6,7 +6,7 @@ Django itself to flush.
 
 from __future__ import annotations
 
-import asyncio
+import os
 from importlib import import_module
 from typing import Any, Final
 
@@ -21,18 +21,42 @@ from django.contrib.auth import (
 )
 from django.utils.crypto import constant_time_compare
 
+from mcp_guard.live.holder import holder
+from mcp_guard.live.readers import Readers
 from mcp_guard.policy.credential import DEAD_SESSION, DeadSession, LiveSession
 
 WAIT_SECONDS: Final = 3.0
 """How long a request waits for its session at most."""
 
 
-def read(key: str) -> LiveSession | DeadSession:
-    """Return the session of this key if an active user owns it.
+Session = LiveSession | DeadSession
+
+readers: Final[Readers[Session]] = Readers("mcp_guard session", WAIT_SECONDS)
+"""The threads that read sessions."""
+
+os.register_at_fork(after_in_child=readers.reset)
+
+
+def read(key: str) -> Session:
+    """Return the session of this key if an active user owns it, as of now.
 
     Raises:
-        Exception: whatever the session store raises when it cannot be read.
+        TimeoutError: when the store does not answer within WAIT_SECONDS.
+        TooManyReads: when too many requests wait for it already.
+        Exception: whatever the store raises when it cannot be read.
     """
+    return load(key) if holder.inline else readers.read(lambda: load(key))
+
+
+async def aread(key: str) -> Session:
+    """Do as ``read`` without blocking the event loop."""
+    if holder.inline:
+        return await database_sync_to_async(load)(key)
+    return await readers.aread(lambda: load(key))
+
+
+def load(key: str) -> Session:
+    """Read the session of this key on the calling thread."""
     store = import_module(settings.SESSION_ENGINE).SessionStore(session_key=key)
     values: dict[str, Any] = store.load()
     backend = values.get(BACKEND_SESSION_KEY, "")
@@ -42,15 +66,6 @@ def read(key: str) -> LiveSession | DeadSession:
     if user is None or not user.is_active or not _hash_matches(user, values.get(HASH_SESSION_KEY, "")):
         return DEAD_SESSION
     return LiveSession(key, user.pk)
-
-
-async def aread(key: str) -> LiveSession | DeadSession:
-    """Do as ``read``, within WAIT_SECONDS.
-
-    Raises:
-        TimeoutError: when the store does not answer in time.
-    """
-    return await asyncio.wait_for(database_sync_to_async(read)(key), WAIT_SECONDS)
 
 
 def _hash_matches(user: Any, session_hash: str) -> bool:

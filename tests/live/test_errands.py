@@ -6,8 +6,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from django.db import connection
 
-from mcp_guard.live.connection import OwnConnection
+from mcp_guard.live.connection import OwnConnections
 from mcp_guard.live.errands import Errands, errands
 from mcp_guard.live.holder import holder
 
@@ -56,12 +57,12 @@ def test_an_errand_that_hangs_delays_no_read_of_policy(live_policy, monkeypatch)
 
 
 def test_there_is_nothing_to_cut_before_there_is_a_connection():
-    OwnConnection().cut()
+    OwnConnections().cut()
 
 
 def test_a_connection_without_a_network_is_not_cut(db):
-    own = OwnConnection()
-    connection = own.take("default")
+    own = OwnConnections()
+    own.take()
 
     own.cut()
 

@@ -34,7 +34,7 @@ def issued(live_policy) -> Iterator[changes.IssuedSecret]:
         assert holder.snapshot.is_partial
         yield issued
         lookups.forget()
-        lookups.stop()
+        lookup.readers.stop()
 
 
 def judged(text: str):
@@ -137,25 +137,19 @@ def test_memory_keeps_what_was_used_last(issued, monkeypatch):
     assert [is_remembered(text) for text in texts] == [True, False, True]
 
 
-class Hanging:
-    """A database that answers only once it is let go."""
+def test_a_database_that_cannot_be_read_lets_nobody_in(issued, monkeypatch):
+    monkeypatch.setattr(load, "read_token", unreadable)
 
-    def __init__(self) -> None:
-        self.go_on = threading.Event()
-        self.reading = threading.Semaphore(0)
-
-    def read_token(self, alias, digest):
-        self.reading.release()
-        self.go_on.wait(SECONDS)
+    assert judged(issued.text) == Refused(Reason.STORE_UNREADABLE)
 
 
 @pytest.fixture
-def hanging(issued, monkeypatch) -> Iterator[Hanging]:
-    database = Hanging()
-    monkeypatch.setattr(load, "read_token", database.read_token)
-    monkeypatch.setattr(lookup, "WAIT_SECONDS", 0.05)
-    yield database
-    database.go_on.set()
+def hanging(issued, monkeypatch) -> Iterator[None]:
+    go_on = threading.Event()
+    monkeypatch.setattr(load, "read_token", lambda *_: go_on.wait(SECONDS))
+    monkeypatch.setattr(lookup.readers, "bound", 0.05)
+    yield
+    go_on.set()
 
 
 def test_a_look_up_that_hangs_refuses_within_its_bound(issued, hanging):
@@ -165,101 +159,37 @@ def test_a_look_up_that_hangs_refuses_within_its_bound(issued, hanging):
     assert time.monotonic() - began < 1
 
 
-def test_more_look_ups_than_may_wait_are_refused_at_once(issued, hanging, monkeypatch):
-    small = lookups_for(monkeypatch, queued=6)
-    waiting = [small.submit(bytes([number]) * 32) for number in range(6)]
-    monkeypatch.setattr(lookup, "WAIT_SECONDS", 3600.0)
-    began = time.monotonic()
-
-    assert judged(issued.text) == Refused(Reason.STORE_UNREADABLE)
-
-    assert time.monotonic() - began < 1
-    assert not any(future.done() for future in waiting)
-    hanging.go_on.set()
-    small.stop()
-
-
-def test_never_more_threads_than_may_read(issued, hanging, monkeypatch):
-    small = lookups_for(monkeypatch, queued=50)
-    for number in range(50):
-        small.submit(bytes([number]) * 32)
-    for _ in range(lookup.THREADS):
-        assert hanging.reading.acquire(timeout=SECONDS)
-
-    assert not hanging.reading.acquire(blocking=False)
-    assert len(small._threads) == lookup.THREADS
-    assert all(thread.daemon for thread in small._threads)
-    hanging.go_on.set()
-    small.stop()
-
-
-def test_look_ups_that_nobody_waits_for_are_not_done(issued, hanging, monkeypatch):
-    small = lookups_for(monkeypatch, queued=50)
-    for number in range(lookup.THREADS):
-        small.submit(bytes([number]) * 32)
-    for _ in range(lookup.THREADS):
-        assert hanging.reading.acquire(timeout=SECONDS)
-
-    assert judged(issued.text) == Refused(Reason.STORE_UNREADABLE)
-
-    hanging.go_on.set()
-    small.stop()
-    assert not hanging.reading.acquire(blocking=False)
-    assert small.submit(bytes(32)).result(SECONDS).record is None
-    small.stop()
-
-
-def lookups_for(monkeypatch, queued: int) -> Lookups:
-    """Have the gate use look-ups of their own, of which only so many may wait."""
-    monkeypatch.setattr(lookup, "QUEUED", queued)
-    small = Lookups()
-    monkeypatch.setattr(lookup, "lookups", small)
-    return small
-
-
-async def test_the_event_loop_runs_while_a_token_is_looked_up(issued):
+async def ajudged(text: str):
     declared = endpoint("tools")
-    asked = head(declared, authorization=f"Bearer {issued.text}")
+    asked = head(declared, authorization=f"Bearer {text}")
+    return await gate.asettle(declared, asked, gate.judge(declared, asked))
 
-    settled = await gate.asettle(declared, asked, gate.judge(declared, asked))
 
-    assert isinstance(settled, Admitted)
+async def test_a_look_up_does_not_block_the_event_loop(issued):
+    assert isinstance(await ajudged(issued.text), Admitted)
 
 
 async def test_a_look_up_that_hangs_refuses_within_its_bound_asynchronously(issued, hanging):
-    declared = endpoint("tools")
-    asked = head(declared, authorization=f"Bearer {issued.text}")
-
-    settled = await gate.asettle(declared, asked, gate.judge(declared, asked))
-
-    assert settled == Refused(Reason.STORE_UNREADABLE)
+    assert await ajudged(issued.text) == Refused(Reason.STORE_UNREADABLE)
 
 
-def test_a_connection_that_has_died_is_made_again(issued, monkeypatch):
-    monkeypatch.setattr(lookup, "THREADS", 1)
-    judged(issued.text)
-    lookups.forget()
-    read_token = load.read_token
-    failures = iter([OperationalError("the connection is lost")])
+def test_more_look_ups_than_may_wait_are_refused_at_once(issued, hanging, monkeypatch):
+    monkeypatch.setattr(lookup.readers, "bound", 3600.0)
+    monkeypatch.setattr(lookup.readers, "_free", threading.BoundedSemaphore(1))
+    lookup.readers._submit(lambda: lookups.find(bytes(32)))
+    began = time.monotonic()
 
-    def read(alias, wanted):
-        for failure in failures:
-            raise failure
-        return read_token(alias, wanted)
-
-    monkeypatch.setattr(load, "read_token", read)
-
-    assert isinstance(judged(issued.text), Admitted)
-    assert next(failures, None) is None
+    assert judged(issued.text) == Refused(Reason.STORE_UNREADABLE)
+    assert time.monotonic() - began < 1
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_forked_process_has_look_ups_of_its_own(issued):
     judged(issued.text)
-    assert lookups._threads
+    assert lookup.readers._threads
 
     child = os.fork()
     if not child:
-        os._exit(0 if not lookups._threads and not lookups._remembered else 1)
+        os._exit(0 if not lookup.readers._threads and not lookups._remembered else 1)
 
     assert os.waitpid(child, 0)[1] == 0

@@ -103,7 +103,7 @@ def changing_token(monkeypatch):
         return found
 
     monkeypatch.setattr(load, "read_token", read)
-    monkeypatch.setattr(lookup, "find", lookup.lookups._find)  # on the connection that holds the rows
+    monkeypatch.setattr(lookup, "find", lookup.lookups.find)  # on the connection that holds the rows
     return issued
 
 
