@@ -9,22 +9,33 @@ from contextlib import asynccontextmanager
 
 
 class Proxy:
-    """Hands on the bytes of each connection while ``swallows`` is off."""
+    """Hands on the bytes of each connection while ``swallows`` is off.
+
+    What was swallowed never arrives: the connections of that time are lost, though they look alive.
+    """
 
     def __init__(self, target: int) -> None:
         self.port = 0
         self.swallows = False
         self._target = target
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection; one that is made while everything is swallowed stays silent for ever."""
-        if self.swallows:
-            await reader.read()
-            writer.close()
-            return
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        await asyncio.gather(self._hand_on(reader, inner_writer), self._hand_on(inner_reader, writer))
+        self._open.add(writer)
+        with contextlib.suppress(OSError):
+            if self.swallows:
+                await reader.read()
+            else:
+                inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._target)
+                self._open.add(inner_writer)
+                await asyncio.gather(self._hand_on(reader, inner_writer), self._hand_on(inner_reader, writer))
+        self._open.discard(writer)
+
+    def close(self) -> None:
+        """Drop every connection."""
+        for writer in self._open:
+            writer.transport.abort()
 
     async def _hand_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -46,3 +57,4 @@ async def proxy(target: int) -> AsyncIterator[Proxy]:
         yield running
     finally:
         server.close()
+        running.close()

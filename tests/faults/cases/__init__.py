@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from tests.faults.cases import revocations
+from tests.faults.cases import database, revocations
 from tests.faults.report import Report
 
 FAULTS: Final[dict[str, Callable[..., Awaitable[Report]]]] = {
+    "database": database.run,
     "revocations": revocations.run,
 }
