@@ -34,6 +34,9 @@ class Seen:
     admitted_again: int
     """How many requests were admitted after one had been refused."""
 
+    announced_in: float
+    """How long the writer took from its commit to its return, in seconds."""
+
 
 async def revoke_all(
     writer: Writer, ports: list[int], tokens: Sequence[tuple[int, str]], *, lanes: int, pause: float
@@ -84,4 +87,5 @@ def _seen(done: Done, prober: Prober, socket: Socket) -> Seen:
         socket.code,
         [answer.sent - done.committed for answer in prober.admitted_after(done.returned)],
         0 if refused is None else len(prober.admitted_after(refused.received)),
+        done.returned - done.committed,
     )
