@@ -37,6 +37,7 @@ def dead_database(issued: Any, monkeypatch: Any) -> Any:
         raise OperationalError("the database is gone, and its password is hunter2")
 
     monkeypatch.setattr(load, "look", look)
+    holder.refresh()  # a look that had begun before has ended
     return lambda seconds: monkeypatch.setattr(holder, "_read_at", time.monotonic() - seconds)
 
 
@@ -45,7 +46,7 @@ def test_the_first_request_reads_policy(issued: Any):
     assert (holder.snapshot.revision, holder.age) == (-1, float("inf"))
 
     assert isinstance(judge(issued), Admitted)
-    assert holder.snapshot.revision == 2
+    assert holder.snapshot.revision >= 2
 
 
 @pytest.mark.parametrize("inline", [True, False], ids=["inline", "by the thread"])
@@ -111,6 +112,7 @@ def test_a_request_waits_for_a_dead_database_no_longer_than_it_may(issued: Any, 
 
 
 def test_the_log_of_a_failure_names_its_kind_and_keeps_its_text(issued: Any, dead_database: Any, caplog: Any):
+    holder.failures = 0
     dead_database(3)
     judge(issued)
 
@@ -140,6 +142,9 @@ def test_time_is_the_databases(issued: Any, monkeypatch: Any):
     assert judge(issued).reason is Reason.TOKEN_EXPIRED
 
 
+@pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"
+)  # which is the point
 def test_a_forked_process_has_read_nothing(issued: Any):
     judge(issued)
     reader, writer = os.pipe()

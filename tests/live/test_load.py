@@ -101,7 +101,7 @@ def test_a_broken_token_is_unknown(rows: Rows, column: str, value: str, said: st
     assert isinstance(judge(rows.other), Admitted)
 
 
-@pytest.mark.parametrize("digest", ["", "zz" * 32, "ab" * 31, "ab" * 33, "AB"])
+@pytest.mark.parametrize("digest", ["", "zz" * 32, "ab" * 31, "AB"])
 def test_a_broken_digest_is_nobodys(rows: Rows, digest: str):
     edit("tokensecret", digest=digest, where=rows.token.token.secrets.get().pk)
 

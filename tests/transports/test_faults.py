@@ -96,10 +96,10 @@ def test_a_policy_grown_too_old_closes_at_the_next_message(
 
 @by_door
 def test_sessions_that_cannot_be_read_let_nobody_in(door: Door, noted: Any, monkeypatch: Any):
-    def read(key: str) -> None:
+    def load(key: str) -> None:
         raise OSError("the store is down")
 
-    monkeypatch.setattr(sessions, "read", read)
+    monkeypatch.setattr(sessions, "load", load)
     request = post(origin(APP), cookie(ADAS_SESSION))
 
     answered = door.play(request, door.path("partner", request))
@@ -110,7 +110,7 @@ def test_sessions_that_cannot_be_read_let_nobody_in(door: Door, noted: Any, monk
 
 @by_door
 def test_sessions_that_cannot_be_read_do_not_matter_to_a_token(door: Door, noted: Any, monkeypatch: Any):
-    monkeypatch.setattr(sessions, "read", None)
+    monkeypatch.setattr(sessions, "load", None)
     request = post(origin(APP), bearer(ANY), cookie(ADAS_SESSION))
 
     answered = door.play(request, door.path("partner", request))
