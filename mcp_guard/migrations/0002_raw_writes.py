@@ -23,7 +23,8 @@ BEGIN
     IF current_setting('mcp_guard.writing', true) = 'on' THEN
         RETURN NULL;
     END IF;
-    UPDATE mcp_guard_revision SET n = n + 1 WHERE id = 1 RETURNING n INTO raised;
+    INSERT INTO mcp_guard_revision AS revision (id, n, epoch) VALUES (1, 1, gen_random_uuid())
+        ON CONFLICT (id) DO UPDATE SET n = revision.n + 1 RETURNING n INTO raised;
     INSERT INTO mcp_guard_change (revision, subject, subject_id, at)
         VALUES (raised, 'sql', left(TG_TABLE_NAME, 80), clock_timestamp());
     PERFORM pg_notify('mcp_guard_policy', '');
