@@ -7,7 +7,6 @@ reaches a client that may not have it any more.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -242,7 +241,7 @@ class GuardedSocket:
             return message
         correlation_id = gate.note(self.endpoint, self._admission.later, permitted.reason)
         if message.kind is jsonrpc.Kind.REQUEST:
-            await self.send_text(_error(message.id, permitted, correlation_id))
+            await self.send_text(reply.error_text(permitted, correlation_id))
         return None
 
     def _watch_deadline(self) -> None:
@@ -266,10 +265,3 @@ class GuardedSocket:
         connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
-
-
-def _error(identifier: jsonrpc.RequestId | None, refused: Refused, correlation_id: str) -> str:
-    operation = refused.operation
-    data = {"correlation_id": correlation_id, "scope": "" if operation is None else operation.grant}
-    error = {"code": reply.REFUSAL_CODE, "message": reply.message(refused.reason), "data": data}
-    return json.dumps({"jsonrpc": "2.0", "id": identifier, "error": error})

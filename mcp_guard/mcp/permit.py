@@ -7,7 +7,7 @@ from functools import partial
 
 from mcp_guard import gate
 from mcp_guard.mcp import jsonrpc
-from mcp_guard.policy.decision import Admitted, Reason, Refused
+from mcp_guard.policy.decision import Admitted, Fault, Reason, Refused
 from mcp_guard.policy.endpoint import Endpoint, Messages
 from mcp_guard.policy.facts import RequestHead
 
@@ -35,9 +35,10 @@ def permit_body(
     knows = None if registered is None else partial(_knows, registered, revision)
     message = jsonrpc.parse(body, knows)
     if isinstance(message, jsonrpc.Malformed):
-        return Refused(Reason.MESSAGE_MALFORMED, admitted.cors)
+        fault = Fault(message.code, message.defect.value)
+        return Refused(Reason.MESSAGE_MALFORMED, admitted.cors, request_id=message.id, fault=fault)
     if not isinstance(message.bearer, jsonrpc.NoBearer):
-        return Refused(Reason.CREDENTIAL_AMBIGUOUS, admitted.cors)
+        return Refused(Reason.CREDENTIAL_AMBIGUOUS, admitted.cors, request_id=message.id)
     return permit_message(admitted, message, registered, revision)
 
 
@@ -54,7 +55,8 @@ def permit_message(
         return admitted
     if registered is not None and not registered(operation.method, revision):
         return admitted
-    return gate.permit(admitted, operation)
+    permitted = gate.permit(admitted, operation)
+    return permitted if isinstance(permitted, Admitted) else permitted._replace(request_id=message.id)
 
 
 def _knows(registered: Registered, revision: str, method: str) -> bool:

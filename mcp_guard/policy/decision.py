@@ -103,12 +103,25 @@ class PreflightGranted(NamedTuple):
     headers: tuple[str, ...]
 
 
+class Fault(NamedTuple):
+    """What is wrong with a message, in JSON-RPC's words: a code, and a text for whoever sent it."""
+
+    code: int
+    text: str
+
+
 class Refused(NamedTuple):
-    """Not let in. ``cors`` lets a listed page read why; ``operation`` is what lacked a grant."""
+    """Not let in. ``cors`` lets a listed page read why; ``operation`` is what lacked a grant.
+
+    ``request_id`` is that of the JSON-RPC request where one was read, None elsewhere. ``fault`` is what a
+    message was refused for.
+    """
 
     reason: Reason
     cors: CorsGrant | None = None
     operation: Operation | None = None
+    request_id: str | int | None = None
+    fault: Fault | None = None
 
 
 class AwaitsSession(NamedTuple):

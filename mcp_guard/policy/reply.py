@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Final, NamedTuple, assert_never
 
-from mcp_guard.policy.decision import CorsGrant, PreflightGranted, Reason, Refused
+from mcp_guard.policy.decision import CorsGrant, Fault, PreflightGranted, Reason, Refused
 from mcp_guard.policy.endpoint import Endpoint
 
 Header = tuple[bytes, bytes]
@@ -133,17 +133,7 @@ _MESSAGES: Final = {
 def refusal(refused: Refused, endpoint: Endpoint | None, correlation_id: str) -> Reply:
     """Return the answer to a refused request; the id lets an administrator find the exact reason."""
     reason = refused.reason
-    body = json.dumps(
-        {
-            "jsonrpc": "2.0",
-            "id": None,
-            "error": {
-                "code": REFUSAL_CODE,
-                "message": message(reason),
-                "data": {"correlation_id": correlation_id},
-            },
-        }
-    ).encode()
+    body = error_text(refused, correlation_id).encode()
     headers: list[Header] = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
@@ -159,6 +149,20 @@ def refusal(refused: Refused, endpoint: Endpoint | None, correlation_id: str) ->
     if code == 405 and endpoint is not None:
         headers.append((b"allow", ", ".join((*endpoint.methods, "OPTIONS")).encode()))
     return Reply(code, headers, body)
+
+
+def error_text(refused: Refused, correlation_id: str) -> str:
+    """Return the JSON-RPC error that says so: to the request where one was read, else to none.
+
+    Some clients show the message and nothing else of it, so that names the missing grant.
+    """
+    fault = refused.fault or Fault(REFUSAL_CODE, message(refused.reason))
+    data = {"correlation_id": correlation_id}
+    if refused.operation is not None:
+        data["scope"] = refused.operation.grant
+        fault = fault._replace(text=f"{fault.text}: {refused.operation.grant} is needed")
+    error = {"code": fault.code, "message": fault.text, "data": data}
+    return json.dumps({"jsonrpc": "2.0", "id": refused.request_id, "error": error})
 
 
 def challenge(refused: Refused) -> bytes:

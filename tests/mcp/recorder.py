@@ -144,9 +144,12 @@ def http_scope(method: str, headers: dict[str, str], path: str = "/mcp") -> dict
 
 
 async def request(app, body: object = None, *, method: str = "POST", **headers: str) -> Answer:
-    """Send one request to an application; underscores in the names of headers stand for hyphens."""
+    """Send one request to an application; underscores in the names of headers stand for hyphens.
+
+    A body of bytes is sent as it is, any other one as JSON.
+    """
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    raw = b"" if body is None else json.dumps(body).encode()
+    raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     events = [{"type": "http.request", "body": raw, "more_body": False}]
     sent: list[dict] = []
 

@@ -140,7 +140,8 @@ async def test_a_call_without_grant_is_answered_and_the_socket_goes_on(app, poli
     async with connected(app, origin=LISTED) as socket:
         await socket.call("secret", "s", bearer=policy.browser)
         refused = await socket.hear()
-        assert (refused["id"], refused["error"]["message"]) == ("s", "Insufficient scope")
+        needed = "Insufficient scope: tools/call:secret is needed"
+        assert (refused["id"], refused["error"]["message"]) == ("s", needed)
         await socket.call("echo", 2, text="on")
         assert (await socket.hear())["result"]["structuredContent"] == {"result": "on"}
     assert "secret" not in recorder.events

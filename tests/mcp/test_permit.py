@@ -7,9 +7,24 @@ from mcp.types import EmptyResult, SubscribeRequestParams
 
 from mcp_guard.mcp import mount
 from mcp_guard.mcp.server import lowlevel, registers
-from tests.mcp.recorder import MODERN, json_headers, modern, modern_headers, open_session, request
+from tests.mcp.recorder import (
+    MODERN,
+    json_headers,
+    modern,
+    modern_call,
+    modern_headers,
+    open_session,
+    request,
+)
 
 METHOD = "resources/subscribe"
+
+
+@pytest.fixture
+async def mounted(recorder):
+    app = mount(recorder.server, endpoint="notes")
+    yield app
+    await app.aclose()
 
 
 @pytest.fixture
@@ -65,3 +80,39 @@ def test_foreign_middleware_may_answer_what_a_revision_dropped(recorder):
 
     low.middleware.append(answers_anything)
     assert registers(low)("initialize", MODERN)
+
+
+@pytest.mark.parametrize(
+    ("body", "identifier", "code", "message"),
+    [
+        (b"{", None, -32700, "the message is not JSON"),
+        (b'{"id":7,"id":7}', None, -32700, "a member occurs twice in one object"),
+        (b"[]", None, -32600, "batches are not accepted"),
+        (b'{"jsonrpc":"2.0","id":"a","method":"ping","params":[]}', "a", -32600, "params is not an object"),
+    ],
+)
+async def test_who_sends_what_is_no_message_is_told_what_is_wrong(
+    mounted, policy, recorder, body, identifier, code, message
+):
+    answer = await request(mounted, body, **json_headers(policy.server))
+    error = answer.message["error"]
+    assert (answer.status, answer.message["id"]) == (400, identifier)
+    assert (error["code"], error["message"]) == (code, message)
+    assert recorder.events == []
+
+
+async def test_a_call_without_grant_is_answered_under_its_id_and_told_the_grant(mounted, policy, recorder):
+    answer = await request(mounted, modern_call("secret") | {"id": "s"}, **modern_headers(policy.server))
+    error = answer.message["error"]
+    assert (answer.status, answer.message["id"], error["code"]) == (403, "s", -32600)
+    assert error["message"] == "Insufficient scope: tools/call:secret is needed"
+    assert error["data"].keys() == {"correlation_id", "scope"}
+    assert recorder.events == []
+
+
+async def test_a_token_in_a_body_is_refused_under_the_id_of_the_message(mounted, policy, recorder):
+    body = modern_call("echo", text="x") | {"auth": {"bearer": policy.server}}
+    answer = await request(mounted, body, **modern_headers(policy.server))
+    assert (answer.status, answer.message["id"]) == (400, 1)
+    assert policy.server not in answer.body.decode()
+    assert recorder.events == []

@@ -19,7 +19,7 @@ from mcp_guard.policy.credential import (
     PresentedToken,
 )
 from mcp_guard.policy.decide import decide, permit
-from mcp_guard.policy.decision import Admitted, AwaitsSession, Decision, Reason, Refused
+from mcp_guard.policy.decision import Admitted, AwaitsSession, Decision, Fault, Reason, Refused
 from mcp_guard.policy.endpoint import Endpoint, Messages
 from mcp_guard.policy.facts import Exchange, RequestFacts, RequestHead
 from mcp_guard.policy.headers import fold
@@ -92,7 +92,8 @@ def judge_body(admitted: Admitted, request: Request, endpoint: Endpoint) -> Deci
         return admitted
     message = jsonrpc.parse(request.body)
     if isinstance(message, jsonrpc.Malformed):
-        return Refused(Reason.MESSAGE_MALFORMED, admitted.cors)
+        fault = Fault(message.code, message.defect.value)
+        return Refused(Reason.MESSAGE_MALFORMED, admitted.cors, request_id=message.id, fault=fault)
     if message.bearer != jsonrpc.NO_BEARER:
         return Refused(Reason.CREDENTIAL_AMBIGUOUS, admitted.cors)
     return admitted if message.operation is None else permit(admitted, message.operation)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from typing import Any, Final
 
 from mcp_guard.policy import reply
 from mcp_guard.policy.decision import (
@@ -29,6 +31,8 @@ from tests.rows.outcomes import (
     Who,
 )
 
+CORRELATION_ID: Final = "0123456789abcdef"
+
 _USERS = {number: name for name, number in USER_IDS.items()}
 _TOKENS = {number: name for name, number in TOKEN_IDS.items()}
 
@@ -45,11 +49,24 @@ def of_request(decision: Decision, endpoint: Endpoint) -> Admits | Grants | Refu
             assert (granted.status, granted.body) == (204, b"")
             return Grants(answer(granted.headers))
         case Refused():
-            refusal = reply.refusal(decision, endpoint, "0123456789abcdef")
+            refusal = reply.refusal(decision, endpoint, CORRELATION_ID)
             assert reply.message(decision.reason) == MESSAGES[decision.reason.value]
+            assert json.loads(refusal.body) == said_of(decision)
             return Refuses(refusal.status, decision.reason.value, answer(refusal.headers))
         case AwaitsMessage() | AwaitsSession():
             raise AssertionError(f"a request came out as {decision}")
+
+
+def said_of(refused: Refused) -> dict[str, Any]:
+    """Return the body of a refusal: who it answers, and what a client may show."""
+    code, message, data = -32600, MESSAGES[refused.reason.value], {"correlation_id": CORRELATION_ID}
+    if refused.operation is not None:
+        data["scope"] = refused.operation.grant
+        message += f": {refused.operation.grant} is needed"
+    if refused.fault is not None:
+        code, message = refused.fault
+    error = {"code": code, "message": message, "data": data}
+    return {"jsonrpc": "2.0", "id": refused.request_id, "error": error}
 
 
 def of_socket(decision: Decision) -> Who | RefusesHandshake | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from tests.rows import world
 from tests.rows.configurations import ENDPOINTS
@@ -71,19 +72,45 @@ def check(row: Row, answered: Answered, noted: list[str]) -> None:
             assert (answered.status, answered.relevant, refusals) == (status, answer, [reason])
             assert probe.RUNS == []
             if getattr(row.exchange, "method", "") != "HEAD":
-                check_refusal_body(answered.body, reason)
+                check_refusal_body(answered.body, reason, row)
 
 
-def check_refusal_body(body: bytes, reason: str) -> None:
-    """Assert that a refusal says what it may and no more."""
+def check_refusal_body(body: bytes, reason: str, row: Row | None = None) -> None:
+    """Assert that a refusal says what it may and no more; what is wrong with a message varies."""
     error = json.loads(body)
     correlation_id = error["error"]["data"].pop("correlation_id")
     assert _CORRELATION_ID.fullmatch(correlation_id)
-    assert error == {
-        "jsonrpc": "2.0",
-        "id": None,
-        "error": {"code": -32600, "message": MESSAGES[reason], "data": {}},
-    }
+    identifier, code, message, data = None, -32600, MESSAGES[reason], {}
+    if row is not None and reason == "scope_insufficient":
+        identifier, grant = _request_id(row), _told_grant(row, error)
+        message, data = f"{message}: {grant} is needed", {"scope": grant}
+    elif row is not None and reason == "message_malformed":
+        identifier, code, message = error["id"], error["error"]["code"], error["error"]["message"]
+        assert identifier is None or identifier == _request_id(row)
+        assert code in (-32700, -32600)
+        assert message != MESSAGES[reason]
+    elif row is not None and b'"auth"' in getattr(row.exchange, "body", b""):
+        identifier = _request_id(row)
+    expected = {"code": code, "message": message, "data": data}
+    assert error == {"jsonrpc": "2.0", "id": identifier, "error": expected}
+
+
+def _request_id(row: Row) -> object:
+    """Return the id of the request in the body, None where the body is no message."""
+    is_message = ENDPOINTS[row.endpoint].get("messages") != "http"
+    return json.loads(getattr(row.exchange, "body", b""))["id"] if is_message else None
+
+
+def _told_grant(row: Row, error: Any) -> str:
+    """Return the grant that is said to be missing, which is the one in the row's challenge."""
+    assert isinstance(row.outcome, Refuses)
+    grant = str(error["error"]["data"]["scope"])
+    spelt = "".join(
+        chr(byte) if 0x21 <= byte <= 0x7E and byte not in b'"\\' else f"%{byte:02X}"
+        for byte in grant.encode()
+    )
+    assert f'scope="{spelt}"' in row.outcome.answer["www-authenticate"]
+    return grant
 
 
 def _check_run(row: Row) -> None:

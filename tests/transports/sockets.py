@@ -106,7 +106,7 @@ def check(row: Row, door: SocketDoor, seen: Conversation, noted: list[str]) -> N
 def _check_errors(seen: Conversation, errors: tuple[str, ...]) -> None:
     found = [text["error"] for text in seen.texts if "error" in text]
     assert [(error["code"], error["message"]) for error in found] == [
-        (-32600, "Insufficient scope") for _ in errors
+        (-32600, f"Insufficient scope: {grant} is needed") for grant in errors
     ]
     assert [error["data"]["scope"] for error in found] == list(errors)
 
