@@ -61,6 +61,12 @@ def snippets(variant: str) -> list[Block]:
     return found
 
 
+def commands(heading: str) -> list[str]:
+    """Return the command lines of all console blocks under a heading, each as a shell takes it."""
+    text = "".join(block.text for block in under(heading, "console")).replace("\\\n", " ")
+    return [line.rstrip("\n") for line in re.split(r"^\$ ", text, flags=re.MULTILINE) if line.strip()]
+
+
 def file_of(block: Block) -> str:
     """Return the file that the paragraph before a block names last."""
     return re.findall(r"`(mysite/[a-z_]+\.py)`", block.before)[-1]
@@ -70,6 +76,11 @@ def assemble(folder: Path, variant: str) -> None:
     """Make a project, then change it as the README says for a variant."""
     run = [sys.executable, "-m", "django", "startproject", "mysite", str(folder)]
     subprocess.run(run, check=True, env={"PATH": os.environ["PATH"]})
+    change(folder, variant)
+
+
+def change(folder: Path, variant: str) -> None:
+    """Change the project in a folder as the README says for a variant."""
     for name, text in OWN.items():
         (folder / "mysite" / f"{name}.py").write_text(text, "utf-8")
     for block in snippets(variant):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -14,16 +13,10 @@ import django
 import pytest
 
 from tests.docs.pages import ROOT
-from tests.docs.project import SERVER, VARIANTS, assemble, file_of, snippets, under
+from tests.docs.project import SERVER, VARIANTS, assemble, commands, file_of, snippets, under
 
 CALL = "Issue a token and call a tool"
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt && .venv/bin/python "
-
-
-def console(heading: str) -> list[list[str]]:
-    """Return the command lines of all console blocks under a heading, as words."""
-    text = "\n".join(block.text for block in under(heading, "console")).replace("\\\n", " ")
-    return [shlex.split(line) for line in re.split(r"^\$ ", text, flags=re.MULTILINE) if line.strip()]
 
 
 @pytest.mark.parametrize(("heading", "ends"), [("Demo", "manage.py demo"), ("Tests", "-m pytest")])
@@ -59,15 +52,15 @@ def driven(request, tmp_path):
 
 
 def drive(project: Path, *, websocket: bool) -> dict:
-    commands = console(CALL)
-    assert [words[:2] for words in commands if words[0] != "curl"] == [["python", "manage.py"]] * 7
-    [call] = [words for words in commands if words[0] == "curl"]
+    called = [shlex.split(line) for line in commands(CALL)]
+    assert [words[:2] for words in called if words[0] != "curl"] == [["python", "manage.py"]] * 7
+    [call] = [words for words in called if words[0] == "curl"]
     assert call[1] == "http://127.0.0.1:8000/mcp"
     options = list(zip(call[2::2], call[3::2], strict=True))
     said = {
         "commands": [
             [*words[2:], *(["--fail-level", "WARNING"] if words[2] == "check" else [])]
-            for words in commands
+            for words in called
             if words[0] != "curl"
         ],
         "headers": dict(value.split(": ", 1) for option, value in options if option == "-H"),

@@ -33,12 +33,13 @@ class Child:
         *,
         environment: Mapping[str, str] | None = None,
         user: int | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 command,
-                cwd=ROOT if user is None else log.parent,
+                cwd=folder or (ROOT if user is None else log.parent),
                 env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
