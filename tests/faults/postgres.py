@@ -46,17 +46,15 @@ class Postgres:
         """Start it again after it was killed."""
         self.child = self._start()
 
-    def back_up(self, name: str) -> Path:
-        """Write a backup of a database and return its file."""
-        file = self.folder / f"{name}.backup"
-        self._run("pg_dump", *self._to_server, "--format=custom", f"--file={file}", name)
-        return file
+    def back_up(self, name: str) -> None:
+        """Write a backup of a database."""
+        file = f"--file={name}.backup"
+        self._run("pg_dump", *self._to_server, "--format=custom", file, name)
 
-    def restore(self, name: str, backup: Path) -> None:
-        """Put a backup in the place of what a database holds, in one transaction."""
-        self._run(
-            "pg_restore", *self._to_server, "--clean", "--single-transaction", f"--dbname={name}", str(backup)
-        )
+    def restore(self, name: str) -> None:
+        """Put the backup in the place of what a database holds, in one transaction."""
+        options = ("--clean", "--single-transaction", f"--dbname={name}")
+        self._run("pg_restore", *self._to_server, *options, f"{name}.backup")
 
     @property
     def _to_server(self) -> tuple[str, ...]:

@@ -33,10 +33,13 @@ def origin(name: str, of: str, *, cookies: bool = False) -> None:
     changes.list_origin(ACTOR, origin=name, client=owner, endpoints=["tools", "pages"], cookies=cookies)
 
 
-def issue(of: str, count: int = 1, kind: str = "server", user: int | None = None) -> list[tuple[int, str]]:
-    """Issue tokens and return id and text of each."""
+def issue(
+    of: str, count: int = 1, kind: str = "server", user: int | None = None, valid_in: float = 0.0
+) -> list[tuple[int, str]]:
+    """Issue tokens, valid so many seconds from now, and return id and text of each."""
     owner = Client.objects.get(name=of)
-    values = {"endpoints": ["tools", "pages"], "kind": kind, "user_id": user}
+    begins = timezone.now() + timedelta(seconds=valid_in) if valid_in else None
+    values = {"endpoints": ["tools", "pages"], "kind": kind, "user_id": user, "not_before": begins}
     issued = [changes.issue_token(ACTOR, client=owner, name=f"t{n}", **values) for n in range(count)]
     return [(each.token.pk, each.text) for each in issued]
 

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import django
 from django.core.management import call_command
@@ -37,24 +37,38 @@ def carry_out(order: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {"result": result, "committed": moments[0], "returned": time.monotonic()}
 
 
-def revoke_and_die(token: int, after: float) -> list[str]:
-    """Revoke a token in a child that is killed after some seconds; return the marks that it passed."""
+def revoke_and_die(token: int, after: float | None) -> tuple[list[str], float]:
+    """Revoke a token in a child that is killed after some seconds, or between its commit and telling of it.
+
+    Return the marks that it passed and when it was dead.
+    """
     connections.close_all()
     reads, writes = os.pipe()
     child = os.fork()
     if not child:
-        os.write(writes, b"began ")
-        with transaction.atomic():
-            transaction.on_commit(lambda: os.write(writes, b"committed "))
-            revoke(token)
-        os.write(writes, b"returned ")
-        os._exit(0)
+        _revoke_in_child(token, writes, dies_at_commit=after is None)
     os.close(writes)
-    time.sleep(after)
-    os.kill(child, signal.SIGKILL)
+    if after is not None:
+        time.sleep(after)
+        os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    dead_at = time.monotonic()
     with os.fdopen(reads, "rb") as marks:
-        return marks.read().decode().split()
+        return marks.read().decode().split(), dead_at
+
+
+def _revoke_in_child(token: int, writes: int, *, dies_at_commit: bool) -> NoReturn:
+    def committed() -> None:
+        os.write(writes, b"committed ")
+        if dies_at_commit:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.write(writes, b"began ")
+    with transaction.atomic():
+        transaction.on_commit(committed)
+        revoke(token)
+    os.write(writes, b"returned ")
+    os._exit(0)
 
 
 def main() -> None:
