@@ -71,6 +71,7 @@ async def state(scope: Event, receive: Receive, send: Send) -> None:
         "revision": holder.snapshot.revision,
         "failures": holder.failures,
         "source": holder.source,
+        "last_error": holder.last_error,
         "threads": sorted(thread.name for thread in threading.enumerate()),
         "connections": connections.count(),
     }
