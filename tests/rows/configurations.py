@@ -18,6 +18,7 @@ ENDPOINTS: Final[dict[str, dict[str, Any]]] = {
         "ws_credentials": ["message"],
         "token_header": "X-MCP-Auth-Token",
     },
+    "partner-hasty": {"profile": "partner", "limits": {"first_message_seconds": 0.2}},
     "partner-every": {"profile": "partner", "token_every_message": True},
     "partner-second": {
         "profile": "partner",

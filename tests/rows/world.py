@@ -90,7 +90,10 @@ USERS: Final = (ADA, EVE, BOB)
 ACME: Final = Client("acme", scopes=("reading", "http-reading"))
 INITECH: Final = Client("initech")
 GLOBEX: Final = Client("globex", scopes=("reading",), active=False)
-CLIENTS: Final = (ACME, INITECH, GLOBEX)
+LEAVING: Final = Client("leaving", scopes=("reading",))
+"""A client that is disabled, revoked, unlisted and logged out while sockets of it are open."""
+
+CLIENTS: Final = (ACME, INITECH, GLOBEX, LEAVING)
 
 APP: Final = Origin("https://app.acme.example", ACME, cookies=True)
 PLAIN: Final = Origin("https://plain.acme.example", ACME)
@@ -103,11 +106,13 @@ OF_DISABLED: Final = Origin("https://app.globex.example", GLOBEX, cookies=True)
 OF_INITECH: Final = Origin("https://app.initech.example", INITECH, cookies=True)
 ELSEWHERE: Final = Origin("https://elsewhere.acme.example", ACME, ("elsewhere",), cookies=True)
 NOWHERE: Final = Origin("https://nowhere.acme.example", ACME, (), cookies=True)
+LEAVING_ORIGIN: Final = Origin("https://leaving.example", LEAVING, cookies=True)
+STAYING_ORIGIN: Final = Origin("https://staying.example", LEAVING, cookies=True)
 OWN: Final = Origin("http://api.example.com", ACME, ("portal", "portal-report", "partner"), cookies=True)
 OWN_TLS: Final = Origin("https://api.example.com", ACME, ("portal", "portal-agents"))
 ORIGINS: Final = (
     APP, PLAIN, PORT, V6, LIMITED, EXPIRED_LISTING, SWITCHED_OFF, OF_DISABLED, OF_INITECH, ELSEWHERE, NOWHERE,
-    OWN, OWN_TLS,
+    LEAVING_ORIGIN, STAYING_ORIGIN, OWN, OWN_TLS,
 )  # fmt: skip
 
 UNLISTED: Final = "https://evil.example"
@@ -120,6 +125,8 @@ BOBS: Final = Token("bobs", ACME, "any", BOB)
 WRITER: Final = Token("writer", ACME, "any", scopes=("reading", "writing"))
 HTTP_READER: Final = Token("http-reader", ACME, "any", scopes=("http-reading",))
 HTTP_WRITER: Final = Token("http-writer", ACME, "any", scopes=("http-writing",))
+LEAVING_TOKEN: Final = Token("leaving-token", LEAVING, "any")
+STAYING_TOKEN: Final = Token("staying-token", LEAVING, "any")
 SCOPELESS: Final = Token("scopeless", ACME, scopes=())
 EXPIRED: Final = Token("expired", ACME, "any", expires=-60)
 FUTURE: Final = Token("future", ACME, "any", not_before=3600)
@@ -134,6 +141,7 @@ OF_OTHER_CLIENT: Final = Token("of-other-client", INITECH, "browser")
 TOKENS: Final = (
     SERVER, BROWSER, ANY, ADAS, BOBS, WRITER, SCOPELESS, EXPIRED, FUTURE, BEGUN, REVOKED, DISABLED, AWAY,
     NOWHERES, ROTATED_OUT, OVERLAPPING, OF_OTHER_CLIENT, HTTP_READER, HTTP_WRITER,
+    LEAVING_TOKEN, STAYING_TOKEN,
 )  # fmt: skip
 
 UNKNOWN_TEXT: Final = fixed_text("of no row")
@@ -144,4 +152,5 @@ EVES_SESSION: Final = Session("evesession0123456789abcdefghijkl", EVE)
 BOBS_SESSION: Final = Session("bobsession0123456789abcdefghijkl", BOB)
 STALE_SESSION: Final = Session("oldsession0123456789abcdefghijkl", ADA, is_stale=True)
 NO_SESSION: Final = Session("nosession00123456789abcdefghijkl", None)
-SESSIONS: Final = (ADAS_SESSION, EVES_SESSION, BOBS_SESSION, STALE_SESSION, NO_SESSION)
+LEAVING_SESSION: Final = Session("leavingsession3456789abcdefghijk", EVE)
+SESSIONS: Final = (LEAVING_SESSION, ADAS_SESSION, EVES_SESSION, BOBS_SESSION, STALE_SESSION, NO_SESSION)

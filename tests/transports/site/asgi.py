@@ -6,11 +6,12 @@ from typing import Any
 
 from django.core.asgi import get_asgi_application
 
-from mcp_guard.asgi import front_door, guard
-from tests.rows.configurations import ENDPOINTS
-from tests.transports.site.applications import Consumer, application
-
 _django = get_asgi_application()
+
+from mcp_guard.asgi import front_door, guard  # noqa: E402 (what follows needs the app registry)
+from tests.rows.configurations import ENDPOINTS  # noqa: E402
+from tests.transports.site.applications import Consumer, application  # noqa: E402
+
 _guarded = {name: guard(application, name) for name in ENDPOINTS}
 _consumers = {name: Consumer(name) for name in ENDPOINTS}
 
