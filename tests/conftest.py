@@ -66,11 +66,17 @@ def nginx_path() -> str | None:
     return shutil.which("nginx") or shutil.which(NGINX)
 
 
+def missing_packaging() -> str:
+    """Return why nothing is built and installed: it takes an index and minutes, so somebody has to ask."""
+    return "" if REQUIRE_ALL else "MCP_GUARD_REQUIRE_ALL is not 1"
+
+
 NEEDS: Final[dict[str, Callable[[], str]]] = {
     "services": missing_services,
     "browser": missing_browser,
     "node": missing_packages,
     "proxy": missing_proxy,
+    "packaging": missing_packaging,
 }
 
 
