@@ -132,6 +132,7 @@ DEAD_SESSION: Final = DeadSession()
 
 _QUERY_NAMES: Final = frozenset({"access_token", "token", "api_key", "apikey", "bearer", "authorization"})
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 9110 section 11.2
+_TRIMMED: Final = b' \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0"'  # around a name, by one parser or another
 _SESSION_KEY = re.compile(r"[A-Za-z0-9_:=-]{8,4096}")
 
 
@@ -172,13 +173,13 @@ def query_has_token(query: bytes) -> bool:
 def session_key(cookie: bytes, name: bytes) -> str | None:
     """Return the value of the session cookie; None when it is absent, empty, doubled or odd.
 
-    Only spaces and tabs around a pair are dropped (RFC 6265 section 4.2.1), so no other parser's
-    opinion on quotes or invisible characters makes two cookies out of one.
+    Only spaces and tabs around a pair are dropped (RFC 6265 section 4.2.1). A name that another parser
+    would trim to this one counts as the same, so that no two parsers read different sessions.
     """
-    found = [value for key, value in cookie_pairs(cookie) if key == name]
-    if len(found) != 1:
+    found = [pair for pair in cookie_pairs(cookie) if pair[0].strip(_TRIMMED) == name]
+    if len(found) != 1 or found[0][0] != name:
         return None
-    text = found[0].decode("latin-1")
+    text = found[0][1].decode("latin-1")
     return text if _SESSION_KEY.fullmatch(text) else None
 
 
@@ -195,7 +196,7 @@ def without_cookies(cookie: bytes, names: frozenset[bytes]) -> bytes:
     kept = [
         pair.strip(b" \t")
         for pair in cookie.split(b";")
-        if pair.partition(b"=")[0].strip(b' \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0"') not in names
+        if pair.partition(b"=")[0].strip(_TRIMMED) not in names
     ]
     return b"; ".join(pair for pair in kept if pair)
 

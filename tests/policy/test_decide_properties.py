@@ -25,7 +25,7 @@ from mcp_guard.policy.snapshot import EndpointPolicy, Snapshot
 from tests.policy.core import NOW, SNAPSHOT, TOKEN_FOR_EVERYWHERE
 from tests.policy.strategies import facts, heads
 
-quickly = settings(max_examples=200, deadline=None)
+quickly = settings(max_examples=120, deadline=None)
 
 ORIGINS = sorted({origin for policy in SNAPSHOT.endpoints.values() for origin in policy.allowlist})
 BEFORE_CREDENTIALS = {

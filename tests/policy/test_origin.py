@@ -17,7 +17,7 @@ from mcp_guard.policy.origin import (
     is_canonical,
 )
 
-thoroughly = settings(max_examples=500, deadline=None)
+thoroughly = settings(max_examples=200, deadline=None)
 
 _LETTERS = (
     "abzABZ019-_xn\u00e4\u00df\u3002\uff0e\uff11\u200d\u0131"  # some become ASCII, some a dot, some nothing

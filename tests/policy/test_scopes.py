@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mcp_guard.policy.scopes import NO_GRANTS, GrantError, Operation, canonical, compile_grants
 
-thoroughly = settings(max_examples=400, deadline=None)
+thoroughly = settings(max_examples=200, deadline=None)
 
 _SEGMENTS = [
     "..",

@@ -107,6 +107,11 @@ PARTNER: Final = [
             _UNKNOWN_PAGE,
         ),
         (
+            "a second name with an odd byte before it",
+            post(origin(APP), ("Cookie", f"sessionid={_KEY}; \x85sessionid={EVES_SESSION.key}")),
+            _UNKNOWN_PAGE,
+        ),
+        (
             "a value with an odd byte after it",
             post(origin(APP), ("Cookie", f"sessionid={_KEY}\x1f")),
             _UNKNOWN_PAGE,
