@@ -75,6 +75,11 @@ BODIES: Final = on(
     ("a body of just the limit", post(_WRITER, body="1" * 1024), admits(HTTP_WRITER)),
     ("one byte more", post(_WRITER, body="1" * 1025), _LARGE),
     ("one byte more in a PATCH", post(_WRITER, method="PATCH", body="1" * 1025), _LARGE),
+    (
+        "one byte more than was said in a PATCH",
+        post(_WRITER, method="PATCH", body="1" * 1025, length="1024"),
+        _LARGE,
+    ),
 )
 
 GRANTED: Final = [
