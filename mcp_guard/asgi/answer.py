@@ -19,6 +19,7 @@ from mcp_guard.live.connections import connections
 from mcp_guard.passage import Passage
 from mcp_guard.policy.decision import Refused
 from mcp_guard.policy.endpoint import Endpoint
+from mcp_guard.policy.reply import Header
 from mcp_guard.policy.stamp import stamped_headers
 
 GRACE_SECONDS: Final = 2.0
@@ -91,16 +92,16 @@ class Answer:
             return
         judged = await self._admission.judge_again()
         if isinstance(judged, Refused):
-            gate.note(self._endpoint, self._passage.head, judged.reason)
-            await self._end()
+            await self._end(judged)
         else:
             self._watch_deadline()
 
-    async def _end(self) -> None:
-        """End the stream for both sides."""
+    async def _end(self, refused: Refused) -> None:
+        """End the stream for both sides, noting why."""
         if self._is_ended:
             return
         self._is_ended = True
+        gate.note(self._endpoint, self._passage.head, refused.reason)
         if self._reader is not None:
             self._reader.cancel()
         if self._server is not None:
@@ -142,7 +143,7 @@ class Answer:
         self._has_started = True
         headers = stamped_headers(event.get("headers", ()), self._passage.admitted)
         await self._send({**event, "headers": headers})
-        if any(n == b"content-type" and v.startswith(b"text/event-stream") for n, v in headers):
+        if _is_event_stream(headers):
             self._open_stream()
 
     def _open_stream(self) -> None:
@@ -184,3 +185,11 @@ class Answer:
             connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _is_event_stream(headers: list[Header]) -> bool:
+    """Whether an answer goes on for as long as it likes; Django does not write names in lower case."""
+    return any(
+        name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
+        for name, value in headers
+    )

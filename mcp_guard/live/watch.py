@@ -38,12 +38,12 @@ class Watch:
         self._looked_at = time.monotonic()
 
     def look(self) -> None:
-        """Have every connection judged again whose session is gone or whose user is new or has changed."""
+        """Have every connection judged again whose session is gone, or whose user is gone, new or changed."""
         began = time.monotonic()
         sessions, users = connections.sessions(), connections.users()
         live = live_sessions(sessions)
         found = read_users(users)
-        changed = {pk for pk in users if self._users.get(pk) != found.get(pk)}
+        changed = {pk for pk in users if pk not in found or self._users.get(pk) != found[pk]}
         self._users, self._looked_at = found, began
         connections.doubt(sessions - live, changed)
 

@@ -52,6 +52,8 @@ async def revoke(issued: changes.IssuedSecret) -> None:
 class Streaming:
     """An application that streams what the test puts in, until it is told that its client has gone."""
 
+    content_type = (b"content-type", b"text/event-stream")
+
     def __init__(self) -> None:
         self.parts: asyncio.Queue[bytes] = asyncio.Queue()
         self.told: asyncio.Event = asyncio.Event()
@@ -62,8 +64,7 @@ class Streaming:
     async def __call__(self, scope, receive, send) -> None:
         self.called.set()
         await self.may_start.wait()
-        headers = [(b"content-type", b"text/event-stream")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": 200, "headers": [self.content_type]})
         sending = asyncio.create_task(self._send(send))
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -98,6 +99,20 @@ async def test_a_stream_ends_for_both_sides_when_its_token_is_revoked(app, strea
     assert connections.count() == 0
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    [(b"Content-Type", b"text/event-stream"), (b"content-type", b"Text/Event-Stream; charset=utf-8")],
+)
+async def test_a_stream_is_one_however_its_type_is_written(app, credentials, issued, content_type):
+    """Django writes the names of headers as people do."""
+    app.content_type = content_type
+    async with running(guard(app, endpoint="tools"), http_scope(**credentials)) as exchange:
+        await exchange.until("http.response.start")
+        await revoke(issued)
+
+        await exchange.until("http.response.body", more_body=False)
+
+
 async def test_a_stream_goes_on_when_something_else_changes(app, stream, client):
     other = await asyncio.to_thread(testing.issue_token, client, "tools")
     await revoke(other)
@@ -126,6 +141,17 @@ async def test_an_event_that_no_judgement_covers_is_not_sent(app, stream, issued
 
     await stream.until("http.response.body", more_body=False)
     assert b"secret" not in b"".join(event.get("body", b"") for event in stream.sent)
+
+
+async def test_a_refusal_of_a_stream_is_noted_once(app, stream, issued, caplog):
+    """Though the change and the next event both ask for a judgement."""
+    await revoke(issued)
+    app.parts.put_nowait(b"data: 2\n\n")
+
+    await stream.until("http.response.body", more_body=False)
+    await turn()
+
+    assert [record.name for record in caplog.records].count("mcp_guard.refusals") == 1
 
 
 async def test_an_event_under_policy_that_is_too_old_is_not_sent(app, stream, monkeypatch):

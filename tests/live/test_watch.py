@@ -92,12 +92,11 @@ async def test_a_session_that_is_gone_is_noticed(watch, connect, key, end):
     assert (connection.told, other.told) == (["doubt"], [])
 
 
-@pytest.mark.parametrize("change", [{"is_active": False}, {"password": "another"}])
-async def test_a_user_that_has_changed_is_noticed_once(watch, connect, person, key, change):
+async def test_a_password_that_has_changed_is_noticed_once(watch, connect, person, key):
     connection = connect(session_key=key, user_id=person.pk)
     await look(watch)
     connection.told.clear()
-    await get_user_model().objects.filter(pk=person.pk).aupdate(**change)
+    await get_user_model().objects.filter(pk=person.pk).aupdate(password="another")
 
     await look(watch)
     await look(watch)
@@ -105,11 +104,18 @@ async def test_a_user_that_has_changed_is_noticed_once(watch, connect, person, k
     assert connection.told == ["doubt"]
 
 
-async def test_a_deleted_user_is_noticed(watch, connect, person, key):
+@pytest.mark.parametrize("was_known", [True, False])
+@pytest.mark.parametrize("end", ["deactivated", "deleted"])
+async def test_a_user_that_may_not_go_on_is_noticed(watch, connect, person, key, end, was_known):
+    """Also when that happened before anybody had looked at the user."""
     connection = connect(session_key=key, user_id=person.pk)
-    await look(watch)
-    connection.told.clear()
-    await asyncio.to_thread(person.delete)
+    if was_known:
+        await look(watch)
+        connection.told.clear()
+    if end == "deactivated":
+        await get_user_model().objects.filter(pk=person.pk).aupdate(is_active=False)
+    else:
+        await asyncio.to_thread(person.delete)
 
     await look(watch)
 
