@@ -7,12 +7,14 @@ from typing import Final
 
 from tests.faults.cases import (
     database,
+    endings,
     killed_writer,
     open_sockets,
     redis_down,
     restored,
     revocations,
     sqlite_writers,
+    workers,
     wrong_clock,
 )
 from tests.faults.report import Report
@@ -20,10 +22,12 @@ from tests.faults.report import Report
 FAULTS: Final[dict[str, Callable[..., Awaitable[Report]]]] = {
     "clock": wrong_clock.run,
     "database": database.run,
+    "endings": endings.run,
     "redis": redis_down.run,
     "restore": restored.run,
     "revocations": revocations.run,
     "sockets": open_sockets.run,
     "sqlite": sqlite_writers.run,
+    "workers": workers.run,
     "writer": killed_writer.run,
 }

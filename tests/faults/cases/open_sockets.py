@@ -69,7 +69,7 @@ async def _disable(
 ) -> None:
     with probing([worker.port], bearer(text), 0.05) as (bystander,):
         await bystander.until(lambda answer: answer.is_admitted, 10)
-        done = await writer.do("disable", name="partner")
+        done = await writer.do("disable", client="partner")
         await asyncio.gather(*(socket.ended(20) for socket in opened))
         await bystander.more(2)
     after = [socket.ended_at - done.committed if socket.ended_at else float("inf") for socket in opened]

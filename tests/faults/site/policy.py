@@ -62,16 +62,12 @@ def delete(token: int) -> None:
     changes.delete_token(ACTOR, Token.objects.get(pk=token))
 
 
-def disable(name: str) -> None:
-    changes.set_client(ACTOR, Client.objects.get(name=name), active=False)
+def disable(client: str) -> None:
+    changes.set_client(ACTOR, Client.objects.get(name=client), active=False)
 
 
-def enable(name: str) -> None:
-    changes.set_client(ACTOR, Client.objects.get(name=name), active=True)
-
-
-def unlist(name: str) -> None:
-    changes.unlist_origin(ACTOR, AllowedOrigin.objects.get(origin=name))
+def unlist(origin: str) -> None:
+    changes.unlist_origin(ACTOR, AllowedOrigin.objects.get(origin=origin))
 
 
 def user() -> int:
@@ -97,6 +93,10 @@ def deactivate(user: int) -> None:
     get_user_model().objects.filter(pk=user).update(is_active=False)
 
 
+def delete_user(user: int) -> None:
+    get_user_model().objects.get(pk=user).delete()
+
+
 def change_password(user: int) -> None:
     person = get_user_model().objects.get(pk=user)
     person.set_password("two")
@@ -115,7 +115,7 @@ def sql(statement: str) -> None:
 ORDERS: Final[dict[str, Callable[..., Any]]] = {
     order.__name__: order
     for order in (
-        counter, client, origin, issue, revoke, is_revoked, expire, delete, disable, enable, unlist,
-        user, login, logout, deactivate, change_password, revision, sql,
+        counter, client, origin, issue, revoke, is_revoked, expire, delete, disable, unlist,
+        user, login, logout, deactivate, delete_user, change_password, revision, sql,
     )
 }  # fmt: skip
