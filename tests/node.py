@@ -47,7 +47,7 @@ def install() -> None:
 
 
 def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run a script, without a home of its own to leave something in, and return what came of it."""
+    """Run a script to its end and return what came of it."""
     return subprocess.run(
         [str(node_path()), *map(str, arguments)],
         capture_output=True,
