@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tests.deployment.page import TEXT
 from tests.faults.process import ROOT, Child, accepts, free_port
 
-PAGE: Final = ROOT / "docs" / "deployment.md"
 START_SECONDS: Final = 60
 
 COMMANDS: Final = {
     title: shlex.split(command)
-    for title, command in re.findall(
-        r"^### (.+)\n(?:.*\n)*?```console\n\$ (.+)\n", PAGE.read_text("utf-8"), re.MULTILINE
-    )
+    for title, command in re.findall(r"^### (.+)\n(?:.*\n)*?```console\n\$ (.+)\n", TEXT, re.MULTILINE)
 }
 """The command of each section about a server, by the section's title."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -15,9 +14,9 @@ from mcp_guard.live.connections import connections
 from mcp_guard.live.delays import BOUNDS, Delays
 from mcp_guard.live.holder import holder
 from mcp_guard.metrics import register
+from tests.deployment.page import TEXT, names_of
 from tests.deployment.site import urls  # the mark of its views needs the endpoint
 
-PAGE = Path(__file__).parents[2] / "docs" / "deployment.md"
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "add", "arguments": {}}}
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(urls.__name__)]
@@ -122,9 +121,7 @@ class TestTheHistogramOfDelays:
 class TestTheExampleInTheDocumentation:
     @pytest.fixture
     def view(self):
-        [block] = re.findall(r"```python\n(.*?register\(\).*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-        names: dict = {}
-        exec(compile(block, PAGE.name, "exec"), names)
+        names = names_of("Metrics")
         yield names["metrics"]
         names["REGISTRY"].unregister(names["collector"])
 
@@ -132,7 +129,7 @@ class TestTheExampleInTheDocumentation:
         response = view(rf.get("/metrics"))
         assert response["Content-Type"].startswith("text/plain; version=")
         text = response.content.decode()
-        documented = set(re.findall(r"^\| `(mcp_guard_[a-z_]+)", PAGE.read_text("utf-8"), re.MULTILINE))
+        documented = set(re.findall(r"^\| `(mcp_guard_[a-z_]+)", TEXT, re.MULTILINE))
         assert documented == set(re.findall(r"^# TYPE (mcp_guard_\S+) ", text, re.MULTILINE))
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from mcp_guard.live.lookup import THREADS
+from mcp_guard.live.readers import THREADS
 from tests.deployment.serving import Site, serving
 from tests.deployment.wire import Client
 from tests.faults.process import ROOT
