@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -11,7 +12,7 @@ from django.utils import timezone
 from playwright.sync_api import expect, sync_playwright
 
 from mcp_guard import changes, testing
-from mcp_guard.models import AllowedOrigin, AuditEvent, Client, Scope, Token
+from mcp_guard.models import AllowedOrigin, AuditEvent, Client, ProcessState, Scope, Token
 from mcp_guard.writing import policy_write
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -57,6 +58,11 @@ def policy(transactional_db):
             origin=f"https://{EVIL}", client=acme, endpoints=["notes", EVIL]
         )
         Scope.objects.create(name="broken", grants=[EVIL])
+    for pid, seen_at in ((1, timezone.now()), (2, timezone.now() - timedelta(hours=1))):
+        ProcessState.objects.create(
+            id=uuid4(), host="web-7f9c6d5b8-" + "x" * 60, pid=pid, started_at=seen_at, seen_at=seen_at,
+            revision=1, age=0.01, source=EVIL[:20], connections={EVIL: 3, "acme": 12, "": 1},
+        )  # fmt: skip
     return {
         "index": "", "app": "mcp_guard/", "clients": "mcp_guard/client/",
         "client": f"mcp_guard/client/{acme.pk}/change/", "client-add": "mcp_guard/client/add/",
