@@ -12,7 +12,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from math import isinf
-from typing import Final, NamedTuple
+from typing import Final
 
 from mcp_guard.audit import refusals
 from mcp_guard.audit.counts import decisions
@@ -27,11 +27,13 @@ from mcp_guard.policy.credential import (
     IssuedToken,
     Presented,
     PresentedToken,
+    UnreadToken,
 )
 from mcp_guard.policy.decision import (
     Admitted,
     AwaitsMessage,
     AwaitsSession,
+    AwaitsToken,
     Decision,
     PreflightGranted,
     Reason,
@@ -54,16 +56,10 @@ class AwaitsPolicy:
     """The snapshot has to be refreshed before anything can be said."""
 
 
-class AwaitsToken(NamedTuple):
-    """The token is not among those in memory, and not all of them are."""
-
-    presented: PresentedToken
-
-
 Settled = Admitted | PreflightGranted | Refused | AwaitsMessage
 """A decision that is final for its exchange."""
 
-Judged = Decision | AwaitsPolicy | AwaitsToken
+Judged = Decision | AwaitsPolicy
 
 _AWAITS_POLICY = AwaitsPolicy()
 
@@ -94,8 +90,8 @@ def settle(
                 case AwaitsSession(key):
                     presented = sessions.read(key)
                     judged = judge(endpoint, head, presented)
-                case AwaitsToken(token):
-                    judged = _judge_found(endpoint, head, lookup.find(token.digest))
+                case AwaitsToken(digest):
+                    judged = _judge_found(endpoint, head, lookup.find(digest))
                 case _:
                     return judged
         except Exception as error:  # noqa: BLE001 (a store that fails in any way lets nobody in)
@@ -117,8 +113,8 @@ async def asettle(
                 case AwaitsSession(key):
                     presented = await sessions.aread(key)
                     judged = judge(endpoint, head, presented)
-                case AwaitsToken(token):
-                    judged = _judge_found(endpoint, head, await lookup.afind(token.digest))
+                case AwaitsToken(digest):
+                    judged = _judge_found(endpoint, head, await lookup.afind(digest))
                 case _:
                     return judged
         except Exception as error:  # noqa: BLE001 (a store that fails in any way lets nobody in)
@@ -133,8 +129,7 @@ def permit(admitted: Admitted, operation: Operation) -> Admitted | Refused:
 
 def explain(endpoint: Endpoint, head: RequestHead, snapshot: Snapshot, now: float) -> Decision:
     """Return what the gate would decide under a given snapshot at a given time, noting nothing."""
-    found = _look_up(present(head, endpoint), snapshot)
-    credential = UNKNOWN_TOKEN if found is None else found
+    credential = _look_up(present(head, endpoint), snapshot)
     return rules.decide(RequestFacts(endpoint.name, head, credential, now, 0.0), snapshot)
 
 
@@ -159,17 +154,11 @@ def note(endpoint: Endpoint, head: RequestHead, reason: Reason) -> str:
     return correlation_id
 
 
-def _judge(
-    endpoint: Endpoint, head: RequestHead, presented: Presented | None, age: float
-) -> Decision | AwaitsToken:
+def _judge(endpoint: Endpoint, head: RequestHead, presented: Presented | None, age: float) -> Decision:
     snapshot = holder.snapshot
     if presented is None:
         presented = present(head, endpoint)
-    credential = _look_up(presented, snapshot)
-    if credential is None:
-        assert isinstance(presented, PresentedToken)  # noqa: S101 (nothing else is looked up)
-        return AwaitsToken(presented)
-    return _decide(endpoint, head, credential, snapshot, age)
+    return _decide(endpoint, head, _look_up(presented, snapshot), snapshot, age)
 
 
 def _judge_found(endpoint: Endpoint, head: RequestHead, found: lookup.Found) -> Decision | AwaitsPolicy:
@@ -192,19 +181,17 @@ def _decide(
     return decision
 
 
-def _look_up(presented: Presented, snapshot: Snapshot) -> Credential | None:
-    """Return the credential, None for a token that may be in the database alone."""
+def _look_up(presented: Presented, snapshot: Snapshot) -> Credential:
+    """Return the credential; a token that may be in the database alone is read only if the rest lets it."""
     if not isinstance(presented, PresentedToken):
         return presented
     record = snapshot.tokens.get(presented.digest)
+    if record is None and presented.well_formed and snapshot.is_partial:
+        record = lookup.remembered(presented.digest, snapshot)
+        return UnreadToken(presented.digest) if record is None else IssuedToken(record)
     if record is not None:
         return IssuedToken(record)
-    if not presented.well_formed:
-        return MISTYPED_TOKEN
-    if not snapshot.is_partial:
-        return UNKNOWN_TOKEN
-    record = lookup.remembered(presented.digest, snapshot)
-    return None if record is None else IssuedToken(record)
+    return UNKNOWN_TOKEN if presented.well_formed else MISTYPED_TOKEN
 
 
 def _in_the_end(judged: Judged) -> Settled:

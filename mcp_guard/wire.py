@@ -21,6 +21,9 @@ Scope = MutableMapping[str, Any]
 OUTER_ROOT_PATH: Final = "mcp_guard.root_path"
 """Key of the scope under which the front door keeps the root_path that the server handed over."""
 
+REMEMBERED_LENGTH: Final = 512
+"""Longest path, in characters, of which anything is remembered."""
+
 _PLAIN_CHARACTERS = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/"
 )
@@ -29,7 +32,7 @@ _PLAIN_CHARACTERS = frozenset(
 
 def from_scope(scope: Scope, endpoint: Endpoint) -> RequestHead:
     """Return the head of an ASGI ``http`` or ``websocket`` scope."""
-    headers, repeated = fold(scope["headers"], endpoint.token_header)
+    headers, defect = fold(scope["headers"], endpoint.token_header)
     method = scope.get("method", "GET")
     if scope["type"] == "websocket":
         exchange = Exchange.HANDSHAKE
@@ -45,7 +48,7 @@ def from_scope(scope: Scope, endpoint: Endpoint) -> RequestHead:
         client[0] if client else "",
         scope.get(OUTER_ROOT_PATH, scope.get("root_path", "")),
         headers,
-        _malformation(repeated, scope["path"], scope.get("raw_path")),
+        _malformation(defect, scope["path"], scope.get("raw_path")),
     )
 
 
@@ -57,7 +60,7 @@ def from_request(request: HttpRequest, endpoint: Endpoint) -> RequestHead:
     scope = getattr(request, "scope", None)
     if scope is not None:
         return from_scope(scope, endpoint)
-    headers, repeated = fold(_environ_headers(request.META), endpoint.token_header)
+    headers, defect = fold(_environ_headers(request.META), endpoint.token_header)
     method = request.META.get("REQUEST_METHOD", "")
     return RequestHead(
         _http_exchange(method, headers),
@@ -68,7 +71,7 @@ def from_request(request: HttpRequest, endpoint: Endpoint) -> RequestHead:
         request.META.get("REMOTE_ADDR", ""),
         "",
         headers,
-        _malformation(repeated, request.path, None),
+        _malformation(defect, request.path, None),
     )
 
 
@@ -79,17 +82,21 @@ def _http_exchange(method: str, headers: dict[bytes, bytes]) -> Exchange:
     return Exchange.REQUEST
 
 
-def _malformation(repeated: bytes | None, path: str, raw_path: bytes | None) -> str | None:
-    if repeated is not None:
-        return f"second {repeated.decode('latin-1')}"
+def _malformation(defect: str | None, path: str, raw_path: bytes | None) -> str | None:
+    if defect is not None:
+        return defect
     if not is_plain(path) or (raw_path is not None and not is_plain(raw_path.decode("latin-1"))):
         return "path not in its plain form"
     return None
 
 
-@lru_cache(maxsize=1024)
 def is_plain(path: str) -> bool:
     """Return whether a path reads the same to everybody: no escapes, dot segments or doubled slashes."""
+    return _is_plain(path) if len(path) <= REMEMBERED_LENGTH else _is_plain.__wrapped__(path)
+
+
+@lru_cache(maxsize=1024)
+def _is_plain(path: str) -> bool:
     if not path.startswith("/") or not _PLAIN_CHARACTERS.issuperset(path) or "//" in path:
         return False
     return "." not in path or not {".", ".."} & set(path.split("/"))

@@ -6,19 +6,35 @@ a message, a push or the change itself, judges again.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from mcp_guard import gate
+from mcp_guard.conf import config
 from mcp_guard.live.holder import holder
 from mcp_guard.mcp import jsonrpc
-from mcp_guard.policy.credential import NO_CREDENTIAL, Presented, UnreadSession
+from mcp_guard.policy.credential import NO_CREDENTIAL, LiveSession, Presented, UnreadSession
 from mcp_guard.policy.decision import Admitted, Reason, Refused
 from mcp_guard.policy.endpoint import Carrier, Endpoint
 from mcp_guard.policy.facts import Exchange, RequestHead
 from mcp_guard.policy.snapshot import Snapshot
 from mcp_guard.presented import present, present_text
 
+AT_A_TIME: Final = 16
+"""How many open connections of an event loop are judged again at a time."""
+
+RETRY_SECONDS: Final = 1.0
+"""How long to wait for a store that did not answer about an open connection."""
+
 _LONGEST_TIMER: Final = 86400.0
+_turns_of: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+def _turns() -> asyncio.Semaphore:
+    """Return the turns of the running event loop."""
+    return _turns_of.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_A_TIME))
 
 
 class Admission:
@@ -36,6 +52,8 @@ class Admission:
         self._presented: Presented = present(head, endpoint) if admitted else NO_CREDENTIAL
         self._snapshot: Snapshot | None = None
         self._doubts = 0
+        self._is_doubted = False
+        self._judged_at = time.monotonic()
 
     @property
     def stands(self) -> bool:
@@ -59,6 +77,7 @@ class Admission:
     def doubt(self) -> None:
         """Let the last judgement stand no longer, nor one that is being made."""
         self._doubts += 1
+        self._is_doubted = True
         self._snapshot = None
 
     async def judge_handshake(self) -> Refused | None:
@@ -89,6 +108,24 @@ class Admission:
         """Return the decision about what the socket presented last, as of now."""
         return await self._admit_by(self._presented)
 
+    async def judge_open(self) -> Admitted | Refused | None:
+        """Return the decision about an open connection that nobody waits for.
+
+        Only so many are made at a time: a change concerns every connection at once. A store that does not
+        answer is no refusal before the last judgement is as old as policy may be. None when what was
+        presented has been replaced meanwhile.
+        """
+        while True:
+            presented = self._presented
+            async with _turns():
+                judged = await self._admit_by(presented)
+            if presented != self._presented:
+                return None
+            is_unanswered = isinstance(judged, Refused) and judged.reason is Reason.STORE_UNREADABLE
+            if not is_unanswered or time.monotonic() - self._judged_at > config().max_age:
+                return judged
+            await asyncio.sleep(RETRY_SECONDS)
+
     @property
     def _takes_message_tokens(self) -> bool:
         return Carrier.MESSAGE in self.endpoint.ws_credentials and not self.endpoint.ignores_credentials
@@ -98,8 +135,9 @@ class Admission:
         if self.admitted is not None and presented == self._presented and self.stands:
             return self.admitted
         snapshot, doubts = holder.snapshot, self._doubts
-        judged = gate.judge(self.endpoint, self.later, presented)
-        settled = await gate.asettle(self.endpoint, self.later, judged, presented)
+        asked = self._as_known(presented)
+        judged = gate.judge(self.endpoint, self.later, asked)
+        settled = await gate.asettle(self.endpoint, self.later, judged, asked)
         if not isinstance(settled, Admitted):
             return settled if isinstance(settled, Refused) else Refused(Reason.CREDENTIAL_MISSING)
         if self.admitted is not None and settled.principal.identity != self.admitted.principal.identity:
@@ -107,6 +145,17 @@ class Admission:
         self._live_by(settled, presented, snapshot if doubts == self._doubts else None)
         return settled
 
+    def _as_known(self, presented: Presented) -> Presented:
+        """Return the session of an open connection as live; whether it still is, the watch asks for all."""
+        if not isinstance(presented, UnreadSession) or self._is_doubted or self.admitted is None:
+            return presented
+        user_id = self.admitted.principal.user_id
+        if presented != self._presented or user_id is None:
+            return presented
+        return LiveSession(presented.key, user_id)
+
     def _live_by(self, admitted: Admitted, presented: Presented, snapshot: Snapshot | None) -> None:
         """Keep a decision; the snapshot was taken before judging, so that a swap meanwhile is not missed."""
         self.admitted, self._presented, self._snapshot = admitted, presented, snapshot
+        self._judged_at = time.monotonic()
+        self._is_doubted = self._is_doubted and snapshot is None

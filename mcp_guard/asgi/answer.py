@@ -17,7 +17,7 @@ from mcp_guard.asgi.admission import Admission
 from mcp_guard.asgi.exchange import Event, Receive, Send
 from mcp_guard.live.connections import connections
 from mcp_guard.passage import Passage
-from mcp_guard.policy.decision import Refused
+from mcp_guard.policy.decision import Admitted, Refused
 from mcp_guard.policy.endpoint import Endpoint
 from mcp_guard.policy.reply import Header
 from mcp_guard.policy.stamp import stamped_headers
@@ -43,6 +43,7 @@ class Answer:
         self._server: asyncio.Task[Any] | None = None
         self._reader: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._grace: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -79,7 +80,7 @@ class Answer:
         """Judge the stream again and end it if it is refused."""
         if self._is_ended or self._admission is None or self._admission.stands:
             return
-        self._keep(self._judge_again())
+        self._keep(self._judge_open())
 
     def doubt(self) -> None:
         """Judge the stream again, whatever the policy says."""
@@ -87,10 +88,17 @@ class Answer:
             self._admission.doubt()
             self.recheck()
 
+    async def _judge_open(self) -> None:
+        if self._admission is not None:
+            await self._go_on_by(await self._admission.judge_open())
+
     async def _judge_again(self) -> None:
-        if self._admission is None:
+        if self._admission is not None:
+            await self._go_on_by(await self._admission.judge_again())
+
+    async def _go_on_by(self, judged: Admitted | Refused | None) -> None:
+        if self._has_ended():
             return
-        judged = await self._admission.judge_again()
         if isinstance(judged, Refused):
             await self._end(judged)
         else:
@@ -106,7 +114,7 @@ class Answer:
             self._reader.cancel()
         if self._server is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(GRACE_SECONDS, self._server.cancel)
+            self._grace = loop.call_later(GRACE_SECONDS, self._server.cancel)
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _receive_event(self) -> Event:
@@ -183,8 +191,9 @@ class Answer:
     def _forget(self) -> None:
         if self._admission is not None:
             connections.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._grace):
+            if timer is not None:
+                timer.cancel()
 
 
 def _is_event_stream(headers: list[Header]) -> bool:

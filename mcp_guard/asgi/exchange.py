@@ -44,6 +44,19 @@ async def read_body(receive: Receive, limit: int, cors: CorsGrant | None) -> byt
             return b"".join(parts)
 
 
+def without_body(receive: Receive) -> Receive:
+    """Return a ``receive`` that gives an empty body whatever was sent, then what comes after it."""
+    inner = replay(b"", receive)
+
+    async def received() -> Event:
+        event = await inner()
+        while event["type"] == "http.request" and (event.get("body") or event.get("more_body")):
+            event = await inner()
+        return event
+
+    return received
+
+
 def replay(body: bytes, receive: Receive) -> Receive:
     """Return a ``receive`` that gives the body that was judged, then what comes after it."""
     pending = [{"type": "http.request", "body": body, "more_body": False}]

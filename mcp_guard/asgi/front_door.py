@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.handlers.asgi import get_script_prefix
+
 from mcp_guard import conf, gate, wire
 from mcp_guard.asgi.answer import Answer
-from mcp_guard.asgi.exchange import Receive, Send, send_reply
+from mcp_guard.asgi.exchange import Disconnected, Receive, Send, read_body, replay, send_reply
 from mcp_guard.http.locate import locate
 from mcp_guard.passage import KEY, Passage, inward
-from mcp_guard.policy.decision import Admitted
+from mcp_guard.policy.content import has_body
+from mcp_guard.policy.decision import Admitted, Refused
 from mcp_guard.policy.endpoint import Endpoint
 
 
@@ -33,6 +36,7 @@ class FrontDoor:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        scope = {**scope, "headers": list(scope["headers"])}  # servers may add trailers to the list
         scope[wire.OUTER_ROOT_PATH] = scope.get("root_path", "")
         location = locate(_path_info(scope)) if scope["type"] == "http" else None
         if location is None:
@@ -49,10 +53,18 @@ class FrontDoor:
             return
         passage = Passage(endpoint.name, head, settled)
         scope[KEY] = inward(passage, endpoint)
+        if has_body(head):  # Django would spool it, however large, before anybody could refuse it
+            try:
+                body = await read_body(receive, endpoint.limits.body_bytes, settled.cors)
+            except Disconnected:
+                return
+            if isinstance(body, Refused):
+                await send_reply(send, gate.answer(endpoint, head, body))
+                return
+            receive = replay(body, receive)
         await Answer(endpoint, passage, receive, send).serve(self.app, scope)
 
 
 def _path_info(scope: wire.Scope) -> str:
-    """Return the path below root_path, as Django's handler takes it."""
-    path, root = str(scope["path"]), scope.get("root_path", "")
-    return path.removeprefix(root) if root else path
+    """Return the path below the script prefix, as Django's handler takes it."""
+    return str(scope["path"]).removeprefix(get_script_prefix(scope))

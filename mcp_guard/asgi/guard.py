@@ -7,13 +7,13 @@ from typing import Any
 from mcp_guard import conf, gate, mounts, wire
 from mcp_guard.asgi import relay
 from mcp_guard.asgi.answer import Answer
-from mcp_guard.asgi.exchange import Disconnected, Receive, Send, read_body, replay, send_reply
+from mcp_guard.asgi.exchange import Disconnected, Receive, Send, read_body, replay, send_reply, without_body
 from mcp_guard.asgi.websocket import GuardedSocket
 from mcp_guard.mcp.permit import Registered, permit_body
 from mcp_guard.passage import Passage, inner_scope, of_scope
 from mcp_guard.policy.content import has_body
 from mcp_guard.policy.decision import Admitted, Refused
-from mcp_guard.policy.endpoint import Endpoint
+from mcp_guard.policy.endpoint import Endpoint, Messages
 
 
 def guard(app: Any, endpoint: str, *, registered: Registered | None = None) -> Guard:
@@ -41,14 +41,18 @@ class Guard:
     async def __call__(self, scope: wire.Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         endpoint = conf.endpoint(self.endpoint)
+        if "headers" in scope:  # servers may add trailers to the list while the body comes in
+            scope = {**scope, "headers": list(scope["headers"])}
         match scope["type"]:
             case "http":
                 await self._serve(endpoint, scope, receive, send)
             case "websocket":
                 socket = GuardedSocket(scope, receive, send, endpoint=endpoint, registered=self.registered)
                 await relay.serve(self.app, socket)
-            case _:
+            case "lifespan":
                 await self.app(scope, receive, send)
+            case unknown:
+                raise ValueError(f"a guard judges http and websocket, not {unknown!r}")
 
     async def _serve(self, endpoint: Endpoint, scope: wire.Scope, receive: Receive, send: Send) -> None:
         passage = of_scope(scope, endpoint)
@@ -66,6 +70,8 @@ class Guard:
             if body is None:
                 return
             receive = replay(body, receive)
+        elif endpoint.messages is Messages.MCP:
+            receive = without_body(receive)
         inner = inner_scope(scope, endpoint, passage)
         if is_judged:  # whoever judged it stamps and watches the answer
             await self.app(inner, receive, send)

@@ -110,7 +110,11 @@ class GuardedSocket:
         self.is_accepted = True
         connections.add(self)
         self._watch_deadline()
-        await self._send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
+        try:
+            await self._send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
+        except BaseException:
+            self._forget()
+            raise
         self.recheck()  # policy may have changed before anybody knew of this socket
 
     async def __aiter__(self) -> AsyncIterator[jsonrpc.Message]:
@@ -183,7 +187,7 @@ class GuardedSocket:
         self.recheck()
 
     async def _recheck(self) -> None:
-        judged = await self._admission.judge_again()
+        judged = await self._admission.judge_open()
         if isinstance(judged, Refused):
             await self.refuse(judged.reason)
         else:

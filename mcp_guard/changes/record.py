@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, router, transaction
 
-from mcp_guard.live.listen import notify
+from mcp_guard.live.listen import noted, notify
 from mcp_guard.models import AuditEvent, Change, Revision
 from mcp_guard.writing import policy_write
 
@@ -69,6 +69,7 @@ def change(actor: Actor, tag: str) -> Iterator[Recorded]:
             _record(alias, revision, actor, tag, recorded)
             prune(alias, revision)
             announce(alias)
+            noted(alias)
     except IntegrityError:
         raise ValidationError("somebody changed the same at this moment; look again and repeat it") from None
 
@@ -102,7 +103,7 @@ def announce(alias: str) -> None:
 
     if holder.inline:
         holder.expire()
-    transaction.on_commit(holder.expire, using=alias)
+    transaction.on_commit(holder.expire, using=alias, robust=True)
 
 
 def prune(alias: str, revision: int) -> None:

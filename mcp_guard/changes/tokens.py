@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from mcp_guard.changes.origins import endpoint_errors
 from mcp_guard.changes.record import Actor, change, check, fields
@@ -38,6 +39,7 @@ class IssuedSecret(NamedTuple):
         return f"IssuedSecret({self.token!r}, {mask(self.text)})"
 
 
+@sensitive_variables("text")
 def issue_token(
     actor: Actor,
     *,
@@ -80,6 +82,7 @@ def set_token(actor: Actor, token: Token, *, scopes: Sequence[Scope] | None = No
     return token
 
 
+@sensitive_variables("text")
 def rotate_token(actor: Actor, token: Token, *, overlap: timedelta = DEFAULT_OVERLAP) -> IssuedSecret:
     """Give a token a new secret; the newest old one goes on working for ``overlap``, others end now.
 
@@ -145,6 +148,7 @@ def _lock(token: Token) -> Token:
     return found
 
 
+@sensitive_variables("text")
 def _add_secret(token: Token) -> TokenText:
     text = mint()
     TokenSecret(token=token, digest=digest(text).hex(), mask=mask(text)).save()

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.urls import Resolver404, resolve
 
 from mcp_guard.mcp.permit import Registered
+from mcp_guard.wire import REMEMBERED_LENGTH
 
 MARK: Final = "mcp_guard_endpoint"
 """Attribute of a guarded view that holds the name of its endpoint."""
@@ -37,7 +38,8 @@ def locate(path: str, urlconf: Any = None) -> Location | None:
     A path that is guarded once a slash is appended counts too: Django would redirect it, and a redirect
     is an answer. ``urlconf`` is None for the project's own.
     """
-    return _locate(path, urlconf or settings.ROOT_URLCONF)
+    find = _locate if len(path) <= REMEMBERED_LENGTH else _locate.__wrapped__
+    return find(path, urlconf or settings.ROOT_URLCONF)
 
 
 @lru_cache(maxsize=CACHED_PATHS)
@@ -47,7 +49,7 @@ def _locate(path: str, urlconf: Any) -> Location | None:
     except Resolver404:
         if path.endswith("/"):
             return None
-        found = _locate(path + "/", urlconf)
+        found = locate(path + "/", urlconf)
         return None if found is None else found._replace(lacks_slash=True)
     endpoint = getattr(view, MARK, None)
     if endpoint is None:

@@ -31,7 +31,7 @@ from mcp_guard.passage import (
 from mcp_guard.policy.content import has_body
 from mcp_guard.policy.credential import without_cookies
 from mcp_guard.policy.decision import Admitted, Reason, Refused
-from mcp_guard.policy.endpoint import Endpoint
+from mcp_guard.policy.endpoint import Endpoint, Messages
 from mcp_guard.policy.facts import RequestHead
 
 GetResponse = Callable[[HttpRequest], Any]
@@ -105,7 +105,7 @@ def _enter(
     request: HttpRequest, endpoint: Endpoint, head: RequestHead, settled: gate.Settled
 ) -> Admitted | HttpResponse:
     """Let an admitted request in, without its credentials; return the answer to every other one."""
-    if isinstance(settled, Admitted) and has_body(head):
+    if isinstance(settled, Admitted) and (has_body(head) or endpoint.messages is Messages.MCP):
         settled = _judge_body(request, endpoint, head, settled)
     if not isinstance(settled, Admitted):
         return of_reply(gate.answer(endpoint, head, settled))
@@ -124,6 +124,8 @@ def _judge_body(
         return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
     except UnreadablePostError:
         return Refused(Reason.MESSAGE_MALFORMED, admitted.cors)
+    if not has_body(head):
+        return Refused(Reason.MESSAGE_MALFORMED, admitted.cors) if body else admitted
     if len(body) > endpoint.limits.body_bytes:
         return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
     location = _locate(request)

@@ -12,7 +12,9 @@ import socket
 from contextlib import suppress
 from typing import Any, Final
 
-from django.db import connections
+from django.db import connections, router
+
+from mcp_guard.models import Revision
 
 _BOUNDS: Final = {
     "connect_timeout": 2,  # seconds
@@ -33,9 +35,11 @@ class OwnConnections:
 
     def take(self) -> None:
         """Give the connections of the calling thread their bounds; ``cut`` is about them."""
-        for alias in connections:
-            _bind(connections[alias])
-        self._connections = list(connections.all())
+        connections[router.db_for_write(Revision)]  # makes it, so that it is among those that are bound
+        opened = list(connections.all(initialized_only=True))
+        for connection in opened:
+            _bind(connection)
+        self._connections = opened
 
     def cut(self) -> None:
         """Make whatever waits for an answer on them fail: nothing more comes, for either side.

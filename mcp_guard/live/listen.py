@@ -134,6 +134,14 @@ def notify(alias: str) -> None:
                 cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
 
 
+def noted(alias: str) -> None:
+    """Let what the same transaction still writes by hand raise the revision again."""
+    connection = connections[alias]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('mcp_guard.writing', 'off', true)")
+
+
 class Push:
     """Sends pushes over the channel layer from a thread of its own, so that no writer waits for it.
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
+from django.contrib.auth import get_user_model
 from django.db import models, router
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -77,7 +78,7 @@ def load_at(alias: str, seen: Look) -> Snapshot:
     endpoints, rule_problems = _endpoints(alias, grants)
     tokens, token_problems = read_tokens(alias, grants)
     found = (*problems, *rule_problems, *token_problems)
-    is_partial = len(tokens) >= config().tokens_in_memory
+    is_partial = len(tokens) + len(token_problems) >= config().tokens_in_memory
     return Snapshot(seen.revision, seen.epoch, config().max_age, endpoints, tokens, found, is_partial)
 
 
@@ -126,11 +127,18 @@ def look(alias: str) -> Look:
     return Look(row[0], str(row[1]), row[2].timestamp(), _seconds(row[3]))
 
 
+def has_active_field() -> bool:
+    """Return whether the project's users can be deactivated in the database; for some it is an attribute."""
+    return any(field.name == "is_active" for field in get_user_model()._meta.get_fields())
+
+
 def inactive_users(alias: str) -> frozenset[int]:
     """Return the ids of deactivated users that tokens act for.
 
     Deactivating a user is no change of policy, so no revision tells of it.
     """
+    if not has_active_field():
+        return frozenset()
     ids = Token.objects.using(alias).filter(user__is_active=False).values_list("user_id", flat=True)
     return frozenset(ids)
 

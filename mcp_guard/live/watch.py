@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from mcp_guard.conf import config
 from mcp_guard.live.connections import connections
+from mcp_guard.live.load import has_active_field
 
 CHUNK: Final = 1_000
 """How many sessions or users are asked for in one query."""
@@ -66,7 +67,8 @@ def live_sessions(keys: set[str]) -> set[str]:
 
 def read_users(ids: set[int]) -> dict[int, str]:
     """Return what changes with the password of each active user; the others are left out."""
-    rows = get_user_model()._default_manager.filter(is_active=True).values_list("pk", "password")
+    active = {"is_active": True} if has_active_field() else {}
+    rows = get_user_model()._default_manager.filter(**active).values_list("pk", "password")
     return {pk: password for some in _chunks(ids) for pk, password in rows.filter(pk__in=some)}
 
 

@@ -15,6 +15,9 @@ from typing import Any, Final
 MAX_DEPTH: Final = 64
 """How many objects and arrays may lie in one another."""
 
+MAX_CONTAINERS: Final = 50_000
+"""How many objects and arrays a message may hold: more of them stall an event loop for seconds."""
+
 
 class JSONDefect(Enum):
     """Why a text is not taken for JSON; the value may be told to whoever sent it."""
@@ -47,6 +50,9 @@ def decode(raw: bytes | str) -> Any:
             text.encode()
     except UnicodeError:
         raise NotStrictJSONError(JSONDefect.NOT_UTF8) from None
+    containers = text.count("{") + text.count("[")
+    if containers > MAX_CONTAINERS:
+        raise NotStrictJSONError(JSONDefect.DEPTH)
     try:
         document = _DECODER.decode(text)
     except NotStrictJSONError:
@@ -57,7 +63,7 @@ def decode(raw: bytes | str) -> Any:
         raise NotStrictJSONError(JSONDefect.NUMBER) from None
     except RecursionError:
         raise NotStrictJSONError(JSONDefect.DEPTH) from None
-    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deep(document):
+    if containers > MAX_DEPTH and _is_deep(document):
         raise NotStrictJSONError(JSONDefect.DEPTH)
     if "\\u" in text and _has_lone_surrogate(document):
         raise NotStrictJSONError(JSONDefect.SURROGATE)

@@ -18,11 +18,13 @@ from mcp_guard.policy.credential import (
     TokenRecord,
     UnknownToken,
     UnreadSession,
+    UnreadToken,
 )
 from mcp_guard.policy.decision import (
     Admitted,
     AwaitsMessage,
     AwaitsSession,
+    AwaitsToken,
     Decision,
     Principal,
     Reason,
@@ -49,6 +51,8 @@ def authenticate(facts: RequestFacts, policy: EndpointPolicy, opening: Opening) 
             if reason is not None:
                 return Refused(reason, cors)
             return _admit(_token_principal(record), opening, endpoint, record.expires_at)
+        case UnreadToken(digest):
+            return AwaitsToken(digest)
         case UnreadSession() | LiveSession() as session:
             return _authenticate_session(session, facts, policy, opening)
         case NoCredential() | DeadSession():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mcp_guard.policy.decision import Reason
-from mcp_guard.policy.endpoint import Endpoint
+from mcp_guard.policy.endpoint import Endpoint, Messages
 from mcp_guard.policy.facts import RequestHead
 
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
@@ -23,7 +23,7 @@ def refusal(head: RequestHead, endpoint: Endpoint) -> Reason | None:
     preflight (https://fetch.spec.whatwg.org/#cors-safelisted-request-header).
     """
     if not has_body(head):
-        return None
+        return None if endpoint.messages is Messages.HTTP else _unexpected_body(head)
     content_type = head.headers.get(b"content-type", b"")
     if content_type != b"application/json" and not _is_utf8_json(content_type):
         return Reason.CONTENT_TYPE
@@ -33,6 +33,15 @@ def refusal(head: RequestHead, endpoint: Endpoint) -> Reason | None:
     if length is not None and (not length.isdigit() or int(length[:20]) > endpoint.limits.body_bytes):
         return Reason.BODY_TOO_LARGE
     return None
+
+
+def _unexpected_body(head: RequestHead) -> Reason | None:
+    """Return why a request is refused whose method gives a body no meaning, but which announces one.
+
+    Nobody would judge such a message, and an application that does not look at the method would run it.
+    """
+    length = head.headers.get(b"content-length", b"0")
+    return None if length == b"0" and b"transfer-encoding" not in head.headers else Reason.MESSAGE_MALFORMED
 
 
 def _is_utf8_json(content_type: bytes) -> bool:

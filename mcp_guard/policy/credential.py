@@ -72,6 +72,12 @@ class PresentedToken(NamedTuple):
     well_formed: bool
 
 
+class UnreadToken(NamedTuple):
+    """A well-formed token that memory does not hold, where it does not hold all; by its SHA-256."""
+
+    digest: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class MistypedToken:
     """A token text without the form or the checksum of a token."""
@@ -93,12 +99,20 @@ class UnreadSession(NamedTuple):
 
     key: str
 
+    def __repr__(self) -> str:
+        """Return a representation that may stand in a traceback: without the key."""
+        return "UnreadSession(…)"
+
 
 class LiveSession(NamedTuple):
     """A session that belongs to an active user."""
 
     key: str
     user_id: int
+
+    def __repr__(self) -> str:
+        """Return a representation that may stand in a traceback: without the key."""
+        return "LiveSession(…)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +133,7 @@ _WithoutToken = (
 Presented = _WithoutToken | PresentedToken
 """What a request presents, before a token is looked up in the snapshot."""
 
-Credential = _WithoutToken | MistypedToken | UnknownToken | IssuedToken
+Credential = _WithoutToken | MistypedToken | UnknownToken | UnreadToken | IssuedToken
 """What a request presents, after the look-up."""
 
 NO_CREDENTIAL: Final = NoCredential()

@@ -129,10 +129,20 @@ class AwaitsSession(NamedTuple):
 
     key: str
 
+    def __repr__(self) -> str:
+        """Return a representation that may stand in a traceback: without the key."""
+        return "AwaitsSession(…)"
+
+
+class AwaitsToken(NamedTuple):
+    """Nothing refuses it so far; whether it is let in depends on the token of this SHA-256."""
+
+    digest: bytes
+
 
 @dataclass(frozen=True, slots=True)
 class AwaitsMessage:
     """The handshake may be accepted; its first message has to carry the credential."""
 
 
-Decision = Admitted | PreflightGranted | Refused | AwaitsSession | AwaitsMessage
+Decision = Admitted | PreflightGranted | Refused | AwaitsSession | AwaitsToken | AwaitsMessage

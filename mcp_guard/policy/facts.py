@@ -41,6 +41,10 @@ class RequestHead(NamedTuple):
     headers: dict[bytes, bytes]
     malformed: str | None
 
+    def __repr__(self) -> str:
+        """Return a representation that may stand in a traceback: without headers and query."""
+        return f"RequestHead({self.exchange.value} {self.method} {self.path[:80]!r})"
+
 
 class RequestFacts(NamedTuple):
     """All that ``decide`` looks at besides the snapshot.

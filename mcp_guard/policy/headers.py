@@ -41,30 +41,40 @@ JOINED: Final = {
     b"x-forwarded-for": b", ",
     b"x-forwarded-proto": b", ",
     b"user-agent": b", ",
+    b"transfer-encoding": b", ",
 }
 """Headers that may occur several times, and what stands between their values."""
 
 _READ = SINGLE | JOINED.keys()
 
 
+MAX_HEADERS: Final = 500
+"""How many headers a head may have; browsers and SDKs send about twenty."""
+
+
 class FoldedHeaders(NamedTuple):
-    """The headers that policy reads: by name in lower case, and the first one that stood there twice."""
+    """The headers that policy reads, by name in lower case, and what makes the head malformed, or None."""
 
     values: dict[bytes, bytes]
-    repeated: bytes | None
+    defect: str | None
 
 
 def fold(lines: Iterable[tuple[bytes, bytes]], token_header: bytes | None = None) -> FoldedHeaders:
     """Return the headers that policy reads; ``token_header`` is a second one that may carry a token."""
     values: dict[bytes, bytes] = {}
-    repeated: bytes | None = None
-    for name, value in lines:
+    further: dict[bytes, list[bytes]] = {}
+    defect: str | None = None
+    for number, (name, value) in enumerate(lines):
+        if number >= MAX_HEADERS:
+            return FoldedHeaders(values, f"more than {MAX_HEADERS} headers")
         if name not in _READ and name != token_header:
             continue
         if name not in values:
             values[name] = value.strip(b" \t")
         elif name in JOINED:
-            values[name] += JOINED[name] + value.strip(b" \t")
+            further.setdefault(name, []).append(value.strip(b" \t"))
         else:
-            repeated = repeated or name
-    return FoldedHeaders(values, repeated)
+            defect = defect or f"second {name.decode('latin-1')}"
+    for name, others in further.items():
+        values[name] = JOINED[name].join([values[name], *others])
+    return FoldedHeaders(values, defect)

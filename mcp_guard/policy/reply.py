@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, assert_never
 
 from mcp_guard.policy.decision import CorsGrant, Fault, PreflightGranted, Reason, Refused
 from mcp_guard.policy.endpoint import Endpoint
+from mcp_guard.policy.scopes import MAX_LENGTH
 
 Header = tuple[bytes, bytes]
 
@@ -158,9 +159,10 @@ def error_text(refused: Refused, correlation_id: str) -> str:
     """
     fault = refused.fault or Fault(REFUSAL_CODE, message(refused.reason))
     data = {"correlation_id": correlation_id}
-    if refused.operation is not None:
-        data["scope"] = refused.operation.grant
-        fault = fault._replace(text=f"{fault.text}: {refused.operation.grant} is needed")
+    grant = _grantable(refused)
+    if grant:
+        data["scope"] = grant
+        fault = fault._replace(text=f"{fault.text}: {grant} is needed")
     error = {"code": fault.code, "message": fault.text, "data": data}
     return json.dumps({"jsonrpc": "2.0", "id": refused.request_id, "error": error})
 
@@ -168,11 +170,17 @@ def error_text(refused: Refused, correlation_id: str) -> str:
 def challenge(refused: Refused) -> bytes:
     """Return the value of WWW-Authenticate (RFC 6750 section 3; no error when nothing was presented)."""
     if refused.reason is Reason.SCOPE_INSUFFICIENT:
-        grant = "" if refused.operation is None else refused.operation.grant
-        return b'Bearer realm="mcp", error="insufficient_scope", scope="' + _scope_value(grant) + b'"'
+        scope = b', scope="' + _scope_value(_grantable(refused)) + b'"' if _grantable(refused) else b""
+        return b'Bearer realm="mcp", error="insufficient_scope"' + scope
     if refused.reason in (Reason.CREDENTIAL_MISSING, Reason.AUTHENTICATION_TIMEOUT):
         return b'Bearer realm="mcp"'
     return b'Bearer realm="mcp", error="invalid_token"'
+
+
+def _grantable(refused: Refused) -> str:
+    """Return the grant that is missing; empty for a name too long for one, which nobody echoes."""
+    grant = "" if refused.operation is None else refused.operation.grant
+    return grant if len(grant) <= MAX_LENGTH else ""
 
 
 def _scope_value(grant: str) -> bytes:

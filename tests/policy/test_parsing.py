@@ -45,13 +45,13 @@ def test_headers_fold_to_one_value_each(given_: list[tuple[bytes, bytes]]):
         values = [one.strip(b" \t") for key, one in given_ if key == name]
         assert value == (JOINED[name].join(values) if name in JOINED else values[0])
     twice = [name for name in SINGLE if sum(key == name for key, _ in given_) > 1]
-    assert (folded.repeated is not None) is bool(twice)
+    assert (folded.defect is not None) is bool(twice)
     assert folded.values.keys() <= {*SINGLE, *JOINED}
 
 
 @pytest.mark.parametrize("name", sorted(SINGLE))
 def test_a_second_header_that_decides_is_noticed(name: bytes):
-    assert fold([(name, b"x"), (name, b"x")]).repeated == name
+    assert fold([(name, b"x"), (name, b"x")]).defect == f"second {name.decode()}"
 
 
 @pytest.mark.parametrize("alias", [b"orig_in", b"Origin", b"origin ", b"x-origin", b"content_type"])

@@ -25,6 +25,7 @@ from mcp_guard.policy.decision import (
     Admitted,
     AwaitsMessage,
     AwaitsSession,
+    AwaitsToken,
     Decision,
     PreflightGranted,
     Reason,
@@ -97,7 +98,7 @@ def _snapshot(token: str | None) -> Snapshot:
         return snapshot
     key = digest(token)
     record = snapshot.tokens.get(key) or read_token(router.db_for_write(TokenSecret), key)
-    return replace(snapshot, tokens={} if record is None else {key: record})
+    return replace(snapshot, tokens={} if record is None else {key: record}, is_partial=False)
 
 
 def _operation(call: Call, endpoint: Endpoint) -> Operation | None:
@@ -135,6 +136,8 @@ def _verdict(decision: Decision, operation: Operation | None) -> Verdict:
             return Verdict("refused", step_of(decision.reason), decision.reason, decision)
         case AwaitsSession():
             return Verdict("awaits session", Step.CREDENTIAL, None, decision)
+        case AwaitsToken():
+            return Verdict("awaits token", Step.CREDENTIAL, None, decision)
         case _:
             assert_never(decision)
 
