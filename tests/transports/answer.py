@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.rows import world
 from tests.rows.configurations import ENDPOINTS
+from tests.rows.exchanges import Head
 from tests.rows.outcomes import (
     ACCESS_CONTROL,
     MESSAGES,
@@ -121,7 +122,25 @@ def _check_run(row: Row) -> None:
     assert (run.endpoint, run.client, run.user) == (row.endpoint, who.client, who.user or "")
     assert run.body == getattr(row.exchange, "body", b"")
     check_without_credentials(run)
+    check_everything_else(run, row.exchange)
     assert (run.token_id is None) is (who.token is None)
+
+
+def check_everything_else(run: probe.Seen, exchange: Head) -> None:
+    """Assert that the protected code saw all the rest, and Authorization where that is its own business.
+
+    How repeated headers arrive there is its framework's affair.
+    """
+    if exchange.has_repeated_header:
+        return
+    sent = {name.lower(): value for name, value in exchange.headers}
+    second = ENDPOINTS[run.endpoint].get("token_header", "").lower()
+    for name in sent.keys() - {"authorization", "cookie", second, "content-length", "content-type"}:
+        assert run.headers[name].strip() == sent[name].strip(" \t")
+    if ENDPOINTS[run.endpoint].get("forward_authorization"):
+        assert run.headers.get("authorization") == sent.get("authorization")
+    if "theme=dark" in sent.get("cookie", ""):
+        assert run.cookies["theme"] == "dark"
 
 
 def check_without_credentials(run: probe.Seen) -> None:

@@ -12,7 +12,7 @@ from mcp_guard.models import Token
 from tests.rows.exchanges import Socket
 from tests.rows.outcomes import Opens, RefusesHandshake
 from tests.rows.row import Row
-from tests.transports.answer import check_without_credentials
+from tests.transports.answer import check_everything_else, check_without_credentials
 from tests.transports.doors import Application, scope_of, site
 from tests.transports.site import probe
 
@@ -121,5 +121,6 @@ def _check_run(row: Row, door: SocketDoor) -> None:
         assert who is not None
         assert (run.endpoint, run.client, run.user) == (row.endpoint, who.client, who.user or "")
         check_without_credentials(run)
+        check_everything_else(run, row.exchange)
         if run.token_ids and who.token is not None and row.outcome.closes is None:
             assert Token.objects.get(pk=run.token_ids[-1]).name == who.token
