@@ -11,13 +11,17 @@ from typing import Final
 
 from mcp_guard.live import load
 from mcp_guard.live.load import Look
-from mcp_guard.models import Change
+from mcp_guard.models import Change, Token
 from mcp_guard.policy.snapshot import Snapshot
 
 MOST: Final = 500
 """From how many changes on everything is read again: it is cheaper then."""
 
+MOST_TOKENS: Final = 500
+"""From how many tokens on all of them are read again; a query takes no more values than a thousand."""
+
 _RULES: Final = frozenset({"origin", "endpoint"})
+_TOKENS: Final = _RULES | {"token", "client"}
 
 
 def follow(alias: str, known: Snapshot | None, before: Look | None, seen: Look) -> Snapshot:
@@ -34,9 +38,24 @@ def follow(alias: str, known: Snapshot | None, before: Look | None, seen: Look) 
     subjects = {subject for subject, _ in changes}
     if subjects <= _RULES:
         return load.reload_rules(alias, seen, known)
-    if subjects == {"token"} and not any(map(load.is_about_token, known.problems)):
-        return load.reload_tokens(alias, seen, known, frozenset(int(pk) for _, pk in changes))
-    return load.load_at(alias, seen)
+    if not subjects <= _TOKENS or any(map(load.is_about_token, known.problems)):
+        return load.load_at(alias, seen)
+    ids = _tokens(alias, changes)
+    if len(ids) > MOST_TOKENS:
+        return load.load_at(alias, seen)
+    if subjects != {"token"}:
+        known = load.reload_rules(alias, seen, known)
+    return load.reload_tokens(alias, seen, known, ids)
+
+
+def _tokens(alias: str, changes: list[tuple[str, str]]) -> frozenset[int]:
+    """Return the tokens that changes are about: their own, and those of clients that have changed."""
+    own = {int(pk) for subject, pk in changes if subject == "token"}
+    clients = {int(pk) for subject, pk in changes if subject == "client"}
+    if not clients:
+        return frozenset(own)
+    rows = Token.objects.using(alias).filter(client_id__in=clients).values_list("pk", flat=True)
+    return frozenset(own | set(rows[: MOST_TOKENS + 1]))
 
 
 def changes_between(alias: str, before: Look, seen: Look) -> list[tuple[str, str]] | None:

@@ -27,6 +27,16 @@ class Waiter(NamedTuple):
     future: asyncio.Future[None]
 
 
+_running: Final = threading.local()
+
+
+def progress() -> None:
+    """Say that the read which runs on this thread goes on: it is long, and does not hang."""
+    refresher = getattr(_running, "refresher", None)
+    if refresher is not None:
+        refresher.note_progress()
+
+
 class Refresher:
     """Runs ``read`` on a thread of its own, which starts when somebody first asks.
 
@@ -75,6 +85,10 @@ class Refresher:
         since = self._reading_since
         if since and time.monotonic() - since > HANGS_AFTER:
             self._interrupt()
+
+    def note_progress(self) -> None:
+        """Count the time from which the read would hang anew."""
+        self._reading_since = time.monotonic()
 
     def nudge(self, source: str) -> None:
         """Read at once if the thread runs; ``source`` says who asked."""
@@ -127,6 +141,7 @@ class Refresher:
         return max(0.0, WAIT_SECONDS - (time.monotonic() - since)) if since else WAIT_SECONDS
 
     def _run(self) -> None:
+        _running.refresher = self
         try:
             while not self._stopping:
                 with self._condition:

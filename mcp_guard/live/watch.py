@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from mcp_guard.conf import config
 from mcp_guard.live.connections import connections
-from mcp_guard.live.load import has_active_field
+from mcp_guard.live.token_rows import has_active_field
 
 CHUNK: Final = 1_000
 """How many sessions or users are asked for in one query."""

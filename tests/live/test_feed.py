@@ -84,18 +84,33 @@ def test_origins_and_endpoints_leave_the_tokens_alone(follower):
     assert follower.ways[:1] == ["reload_rules"]
 
 
-@pytest.mark.parametrize("change", ["client", "scope", "token and origin"])
-def test_what_concerns_both_reads_everything(follower, change):
+@pytest.mark.parametrize("change", ["client", "token and origin"])
+def test_what_concerns_both_reads_both_and_no_other_token(follower, change):
     if change == "client":
         changes.set_client(ACTOR, partner(), active=False)
-    elif change == "scope":
-        testing.grant_scope("read", "tools/call:read")
     else:
         issue()
         testing.list_origin("https://a.example", partner(), "tools")
 
     assert follower.follow() == whole()
+    assert follower.ways[:2] == ["reload_rules", "reload_tokens"]
+
+
+def test_a_scope_reads_everything(follower):
+    testing.grant_scope("read", "tools/call:read")
+
+    assert follower.follow() == whole()
     assert follower.ways[:1] == ["load_at"]
+
+
+def test_a_client_with_very_many_tokens_reads_everything(follower, monkeypatch):
+    monkeypatch.setattr(feed, "MOST_TOKENS", 1)
+    issue()
+    issue()
+    follower.follow()
+    changes.set_client(ACTOR, partner(), active=False)
+
+    assert is_followed_by_reading_everything(follower)
 
 
 def is_followed_by_reading_everything(follower: Follower) -> bool:
