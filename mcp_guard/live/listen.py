@@ -7,6 +7,7 @@ at the revision: the message carries no policy, it only says that there is somet
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import os
@@ -153,8 +154,14 @@ class Push:
 
     def _reset(self) -> None:
         self._wanted = threading.Event()
+        self._done = threading.Event()
+        self._done.set()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+
+    def finish(self) -> None:
+        """Wait for a push that is under way: a command ends sooner than its push is sent."""
+        self._done.wait(SEND_SECONDS)
 
     def __call__(self) -> None:
         """Ask for a push; without a shared channel layer there is nobody to push to."""
@@ -164,7 +171,8 @@ class Push:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="mcp_guard push", daemon=True)
                 self._thread.start()
-        self._wanted.set()
+            self._done.clear()
+            self._wanted.set()
 
     def _run(self) -> None:
         while self._wanted.wait():
@@ -173,6 +181,9 @@ class Push:
                 asyncio.run(self._send())
             except Exception as error:  # noqa: BLE001 (the poll tells what a lost push would have told)
                 log.info("a push over the channel layer failed: %s", type(error).__name__)
+            with self._lock:
+                if not self._wanted.is_set():
+                    self._done.set()
 
     async def _send(self) -> None:
         layer: Any = get_channel_layer()
@@ -182,5 +193,7 @@ class Push:
 
 push: Final = Push()
 """The pushes of this process."""
+
+atexit.register(push.finish)
 
 os.register_at_fork(after_in_child=push._reset)  # noqa: SLF001 (a thread does not survive a fork)
