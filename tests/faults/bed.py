@@ -146,7 +146,11 @@ async def bed(
         await writer.do("client", name="partner")
         for server in servers:
             await made.add_worker(server)
-        yield made, writer
+        try:
+            yield made, writer
+        except Exception as error:
+            error.add_note(f"The processes wrote last:\n{made.logs()[-4000:]}")
+            raise
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

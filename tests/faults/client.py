@@ -56,6 +56,9 @@ class HttpClient:
         except (OSError, EOFError, TimeoutError):
             self.close()
             return Answer(LOST, sent, time.monotonic())
+        except asyncio.CancelledError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Drop the connection; the next request makes a new one."""

@@ -55,11 +55,12 @@ async def revoke_all(
 
 
 async def _revoke(writer: Writer, ports: list[int], token: int, text: str, pause: float) -> list[Seen]:
-    sockets = [await Socket.open(port, "/ws", bearer(text)) for port in ports]
+    sockets: list[Socket] = []
     try:
         with probing(ports, bearer(text), pause) as probers:
             for prober in probers:
                 await prober.until(lambda answer: answer.is_admitted, GIVE_UP_SECONDS)
+                sockets.append(await Socket.open(prober.port, "/ws", bearer(text)))
             done = await writer.do("revoke", token=token)
             await asyncio.gather(*(_follow(each) for each in probers))
             await asyncio.gather(*(socket.ended(GIVE_UP_SECONDS) for socket in sockets))

@@ -44,14 +44,14 @@ async def watched(made: Bed, writer: Writer) -> AsyncIterator[Watched]:
     await writer.do("origin", name=LISTED, of="partner", cookies=True)
     session = await writer.ask("login", user=await writer.ask("user"))
     cookie = {"Cookie": f"sessionid={session}", "Origin": LISTED}
-    socket = await Socket.open(worker.port, "/ws", bearer(text))
     with (
         probing([worker.port] * 4, bearer(text), 0.05) as by_token,
         probing([worker.port] * 2, cookie, 0.1, "/pages/call") as by_session,
     ):
-        found = Watched(worker, by_token, by_session, socket)
-        for prober in found.probers:
+        for prober in (*by_token, *by_session):
             await prober.until(lambda answer: answer.is_admitted, 20)
+        socket = await Socket.open(worker.port, "/ws", bearer(text))
+        found = Watched(worker, by_token, by_session, socket)
         counting = asyncio.create_task(_count_threads(found))
         try:
             yield found

@@ -22,20 +22,25 @@ class Proxy:
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection; one that is made while everything is swallowed stays silent for ever."""
+        writers = [writer]
         self._open.add(writer)
         with contextlib.suppress(OSError):
             if self.swallows:
                 await reader.read()
             else:
                 inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._target)
+                writers.append(inner_writer)
                 self._open.add(inner_writer)
                 await asyncio.gather(self._hand_on(reader, inner_writer), self._hand_on(inner_reader, writer))
-        self._open.discard(writer)
+        for each in writers:
+            self._open.discard(each)
+            each.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Drop every connection."""
         for writer in self._open:
             writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._open), return_exceptions=True)
 
     async def _hand_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -57,4 +62,4 @@ async def proxy(target: int) -> AsyncIterator[Proxy]:
         yield running
     finally:
         server.close()
-        running.close()
+        await running.close()

@@ -55,6 +55,8 @@ async def _freeze(report: Report, name: str, made: Bed, writer: Writer, seconds:
     worker.child.thaw()
     answers: list[Answer] = await asyncio.gather(*asking)
     await socket.ended(5)
+    for client in clients:
+        client.close()
     statuses = {answer.status for answer in answers}
     report.promise(f"{name}: whoever asked meanwhile is refused", held=statuses == {401}, found=statuses)
     report.promise(f"{name}: the socket is closed with 4401", held=socket.code == 4401, found=socket.code)
