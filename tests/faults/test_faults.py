@@ -10,7 +10,7 @@ from tests.faults.cases import FAULTS
 from tests.faults.report import Report, percentile, spread
 
 
-@pytest.mark.services
+@pytest.mark.faults
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_the_promises_hold(name):
     report = asyncio.run(FAULTS[name](quick=True))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
-from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 from django.utils import timezone
 
@@ -70,6 +71,10 @@ def unlist(origin: str) -> None:
     changes.unlist_origin(ACTOR, AllowedOrigin.objects.get(origin=origin))
 
 
+def _store() -> Any:
+    return import_module(settings.SESSION_ENGINE).SessionStore
+
+
 def user() -> int:
     return get_user_model().objects.create_user(f"u{secrets.token_hex(6)}", password="one").pk
 
@@ -77,7 +82,7 @@ def user() -> int:
 def login(user: int) -> str:
     """Return the key of a new session of a user."""
     person = get_user_model().objects.get(pk=user)
-    session = SessionStore()
+    session = _store()()
     session[SESSION_KEY] = str(person.pk)
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
     session[HASH_SESSION_KEY] = person.get_session_auth_hash()
@@ -86,7 +91,7 @@ def login(user: int) -> str:
 
 
 def logout(session: str) -> None:
-    SessionStore(session).flush()
+    _store()(session).flush()
 
 
 def deactivate(user: int) -> None:

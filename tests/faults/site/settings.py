@@ -35,6 +35,15 @@ if os.environ.get("REDIS_URL"):
         }
     }
 
+if os.environ.get("FAULTS_SESSIONS_IN_REDIS"):
+    SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": os.environ["FAULTS_SESSIONS_IN_REDIS"],
+        }
+    }
+
 MCP_GUARD = {
     "ENDPOINTS": {
         "tools": {"profile": "token", "missing_origin": {"ws": "bearer"}},
