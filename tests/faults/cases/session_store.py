@@ -1,4 +1,4 @@
-"""Freeze the store of the sessions alone: tokens go on, and what lives by a session ends with the age limit."""
+"""Freeze the store of the sessions alone: tokens go on, what lives by a session ends with the age limit."""
 
 from __future__ import annotations
 
