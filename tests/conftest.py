@@ -71,12 +71,19 @@ def missing_packaging() -> str:
     return "" if REQUIRE_ALL else "MCP_GUARD_REQUIRE_ALL is not 1"
 
 
+@cache
+def missing_faults() -> str:
+    """Return why no faults are made: they need the services, take minutes, and stop what they start."""
+    return missing_services() or missing_packaging()
+
+
 NEEDS: Final[dict[str, Callable[[], str]]] = {
     "services": missing_services,
     "browser": missing_browser,
     "node": missing_packages,
     "proxy": missing_proxy,
     "packaging": missing_packaging,
+    "faults": missing_faults,
 }
 
 
