@@ -18,7 +18,7 @@ import stat
 import tempfile
 import threading
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from django.db import connections, router
 
@@ -86,13 +86,16 @@ class Counter:
 def path_of_database() -> Path | None:
     """Return the file for the database that holds policy; None where the database is in memory."""
     alias = router.db_for_write(Revision)
-    settings = connections[alias].settings_dict
-    identity = "|".join(str(settings.get(key, "")) for key in ("ENGINE", "HOST", "PORT", "NAME"))
-    if ":memory:" in identity or "mode=memory" in identity:
+    connection: Any = connections[alias]
+    settings = connection.settings_dict
+    name = str(settings.get("NAME", ""))
+    if ":memory:" in name or "mode=memory" in name:
         return None
+    if connection.vendor == "sqlite":
+        name = os.path.realpath(name)  # whatever folder it is named from
+    identity = "|".join((*(str(settings.get(key, "")) for key in ("ENGINE", "HOST", "PORT")), name))
     base = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else Path(tempfile.gettempdir())
-    name = hashlib.sha256(identity.encode()).hexdigest()[:32]
-    return base / f"mcp_guard-{os.geteuid()}" / name
+    return base / f"mcp_guard-{os.geteuid()}" / hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 def _make_folder(folder: Path) -> None:

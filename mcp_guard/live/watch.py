@@ -50,7 +50,7 @@ class Watch:
 
     def suspect(self) -> None:
         """Have every connection with a session judged again, if the last look is too long ago."""
-        if time.monotonic() - self._looked_at > config().max_age:
+        if time.monotonic() - self._looked_at > config().max_age + config().poll_interval:
             connections.doubt(connections.sessions(), set())
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -153,7 +154,7 @@ def test_full_memory_is_noticed_before_it_is_written_to(file, monkeypatch):
 
 @pytest.fixture
 def database_named(monkeypatch):
-    def name(**settings: str) -> None:
+    def name(**settings: Any) -> None:
         monkeypatch.setattr(connections["default"], "settings_dict", settings)
 
     return name
@@ -167,6 +168,17 @@ def test_each_database_has_a_file_of_its_own(database_named):
 
     assert len(set(paths)) == 3
     assert {path.parent.name for path in paths} == {f"mcp_guard-{os.geteuid()}"}
+
+
+def test_a_file_is_the_same_database_from_every_folder(database_named, tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    paths = set()
+    for name in ("db.sqlite3", str(tmp_path / "db.sqlite3"), tmp_path / "link" / "db.sqlite3"):
+        database_named(ENGINE="django.db.backends.sqlite3", NAME=name)
+        paths.add(path_of_database())
+
+    assert len(paths) == 1
 
 
 @pytest.mark.parametrize("name", [":memory:", "file:memorydb_default?mode=memory&cache=shared"])

@@ -172,16 +172,27 @@ async def test_a_store_that_cannot_be_asked_for_too_long_lets_nobody_stay(watch,
     await turn()
     assert connection.told == []
 
-    monkeypatch.setattr(watch, "_looked_at", time.monotonic() - 10.5)
+    monkeypatch.setattr(watch, "_looked_at", time.monotonic() - 11.5)
     watch.suspect()
     await turn()
 
     assert (connection.told, by_token.told) == (["doubt"], [])
 
 
+async def test_a_long_poll_interval_is_no_reason_for_suspicion(watch, connect, settings, monkeypatch):
+    settings.MCP_GUARD = settings.MCP_GUARD | {"POLL_INTERVAL": 30}
+    connection = connect(session_key="abcdefgh")
+
+    monkeypatch.setattr(watch, "_looked_at", time.monotonic() - 35)
+    watch.suspect()
+    await turn()
+
+    assert connection.told == []
+
+
 async def test_a_look_that_succeeds_ends_the_suspicion(watch, connect, key, monkeypatch):
     connection = connect(session_key=key)
-    monkeypatch.setattr(watch, "_looked_at", time.monotonic() - 10.5)
+    monkeypatch.setattr(watch, "_looked_at", time.monotonic() - 11.5)
     await look(watch)
 
     watch.suspect()
