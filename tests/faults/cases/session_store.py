@@ -14,8 +14,8 @@ from tests.faults.process import scratch_folder
 from tests.faults.redis import Redis, redis
 from tests.faults.report import Report, spread
 
-ASKING_SECONDS = 5.0
-"""How long it takes until sockets that are doubted are closed: a poll, and the wait for the store."""
+ASKING_SECONDS = 7.0
+"""How long it takes until sockets that are doubted are closed: two polls, and the wait for the store."""
 
 
 async def run(*, quick: bool) -> Report:
