@@ -7,9 +7,18 @@ from functools import partial
 
 from mcp_guard import presented
 from mcp_guard.policy import headers, reply
-from mcp_guard.policy.credential import NO_CREDENTIAL, UnreadSession
-from mcp_guard.policy.decision import Admitted, Decision, PreflightGranted, Principal, Reason, Refused
+from mcp_guard.policy.credential import NO_CREDENTIAL, UnreadSession, UnreadToken
+from mcp_guard.policy.decision import (
+    Admitted,
+    AwaitsToken,
+    Decision,
+    PreflightGranted,
+    Principal,
+    Reason,
+    Refused,
+)
 from mcp_guard.policy.facts import RequestHead
+from mcp_guard.policy.scopes import Operation
 from mcp_guard.policy.stamp import stamped_headers
 from tests import table
 from tests.policy import core, outcome
@@ -63,6 +72,12 @@ def _is_stamped(name: str, given: list[bytes], stamped: list[bytes], principal: 
         b"x-inner",
         b"1",
     ) in headers_
+
+
+def _told(tool: str) -> bytes:
+    """Return what a challenge says of a tool that is not granted."""
+    refused = Refused(Reason.SCOPE_INSUFFICIENT, operation=Operation("tools/call", tool))
+    return reply.challenge(refused).partition(b", ")[2]
 
 
 ACME = Principal(1, "acme")
@@ -129,6 +144,13 @@ CHECKS: dict[str, Callable[[], bool]] = {
     "faults are answered so that a client comes again": lambda: all(
         outcome.of_request(Refused(reason), _PARTNER) == Refuses(503, reason.value, UNAVAILABLE)
         for reason in (Reason.POLICY_TOO_OLD, Reason.STORE_UNREADABLE, Reason.GUARD_MISSING)
+    ),
+    "a token that only the database may hold is asked for": lambda: (
+        core.settle("partner", _head(NOT_YET), UnreadToken(b"digest")) == AwaitsToken(b"digest")
+    ),
+    "a name as long as a grant may be is told, a longer one is not": lambda: (
+        _told("n" * 289) == b'error="insufficient_scope", scope="tools/call:' + b"n" * 289 + b'"'
+        and _told("n" * 290) == b'error="insufficient_scope"'
     ),
     "a challenge without an operation names no scope": lambda: (
         reply.challenge(Refused(Reason.SCOPE_INSUFFICIENT))

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Final
 
-from tests.rows.exchanges import Request, bearer, call, origin, post, request
+from tests.rows.exchanges import Request, bearer, call, get, origin, post, request
 from tests.rows.outcomes import REFUSED, Refuses, admits, lacks, page
 from tests.rows.row import on
 from tests.rows.world import ANY, PLAIN, SCOPELESS, SERVER, WRITER
@@ -152,6 +152,20 @@ JSON: Final = on(
             ("a request that is a response too", call(result={})),
         )
     ),
+    *(
+        (
+            f"a body in a {method} is no message",
+            get(bearer(SERVER), ("Content-Length", str(len(call()))), method=method, body=call().encode()),
+            _MALFORMED,
+        )
+        for method in ("GET", "HEAD", "DELETE")
+    ),
+    (
+        "a body in chunks in a GET is no message",
+        get(bearer(SERVER), ("Transfer-Encoding", "chunked"), body=call().encode()),
+        _MALFORMED,
+    ),
+    ("no body in a GET is none", get(bearer(SERVER), ("Content-Length", "0")), _SERVER),
     (
         "a token in a body is a second carrier",
         post(bearer(SERVER), body=call(token=SERVER)),

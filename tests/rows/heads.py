@@ -68,6 +68,14 @@ REPEATED: Final = [
     ),
 ]
 
+_FILLING: Final = tuple((f"X-Filling-{number}", "1") for number in range(500))
+
+NUMBER: Final = on(
+    "partner",
+    ("500 headers are no malformed head", post(bearer(SERVER), *_FILLING[4:]), _SERVER),
+    ("one header more is malformed", post(bearer(SERVER), *_FILLING[3:]), _MALFORMED),
+)
+
 PATHS: Final = [
     *on(
         "partner",
@@ -240,4 +248,4 @@ ORDER: Final = [
     ),
 ]
 
-ROWS: Final = [*REPEATED, *PATHS, *HOSTS, *TLS, *ORDER]
+ROWS: Final = [*REPEATED, *NUMBER, *PATHS, *HOSTS, *TLS, *ORDER]

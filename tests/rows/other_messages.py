@@ -86,6 +86,11 @@ GRANTED: Final = [
     *on(
         "api",
         ("a GET by its grant", get(_READER), admits(HTTP_READER)),
+        (
+            "a body in a GET is the application's, too",
+            get(_READER, ("Content-Length", "2"), body=b"{}"),
+            admits(HTTP_READER),
+        ),
         ("a HEAD by the grant of GET", get(_READER, method="HEAD"), admits(HTTP_READER)),
         ("a PATCH by its grant", post(_WRITER, method="PATCH"), admits(HTTP_WRITER)),
         ("a page by its token", post(origin(PLAIN), _WRITER), admits(HTTP_WRITER, page(PLAIN))),

@@ -85,7 +85,7 @@ def check_refusal_body(body: bytes, reason: str, row: Row | None = None) -> None
     if row is not None and reason == "scope_insufficient":
         identifier, grant = _request_id(row), _told_grant(row, error)
         message, data = f"{message}: {grant} is needed", {"scope": grant}
-    elif row is not None and reason == "message_malformed":
+    elif row is not None and reason == "message_malformed" and getattr(row.exchange, "method", "") == "POST":
         identifier, code, message = error["id"], error["error"]["code"], error["error"]["message"]
         assert identifier is None or identifier == _request_id(row)
         assert code in (-32700, -32600)

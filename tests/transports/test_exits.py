@@ -126,6 +126,16 @@ def test_what_an_include_does_not_route_is_guarded(door: Door, target: str, note
     assert probe.RUNS == []
 
 
+@includes
+def test_an_include_inside_of_an_include_is_guarded(door: Door, noted: Any):
+    refused = ask(door, "/nested/hostile/deep", origin(UNLISTED), bearer(ANY))
+    assert probe.RUNS == []
+    admitted = ask(door, "/nested/hostile/deep", *CREDENTIALS)
+
+    assert (refused.status, refused.relevant) == (403, REFUSED)
+    assert (admitted.status, admitted.relevant) == (200, EXITS["hostile"][1])
+
+
 @pytest.mark.parametrize("door", DOORS[3:5], ids=lambda door: door.name)
 def test_a_root_path_that_moves_the_view_is_refused(door: Door, noted: Any):
     request = replace(get(*CREDENTIALS), root_path="/moved")

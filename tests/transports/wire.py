@@ -59,6 +59,7 @@ def _is_of_wire(head: Head) -> bool:
         and not head.has_repeated_header
         and not head.root_path
         and head.peer == Head().peer
+        and len(head.headers) < 100
         and all(_PLAIN_VALUE.fullmatch(value) and len(value) < 8000 for value in values.values())
         and re.fullmatch(r"[a-z0-9.-]+(:[1-9][0-9]{0,4})?", values.get("Host", "")) is not None
     )

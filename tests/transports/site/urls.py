@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
 from mcp_guard.http.guarded import guarded, guarded_include
 from tests.rows.configurations import ENDPOINTS
@@ -12,6 +12,7 @@ _included = [
     path("mcp", views.view),
     path("exit/<str:way>", views.view),
     path("slash/", views.view),
+    path("nested/<str:way>/", include([path("deep", views.view)])),
 ]
 
 urlpatterns = [
