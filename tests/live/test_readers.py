@@ -170,10 +170,15 @@ def test_a_read_that_hangs_is_interrupted(readers, hanging, monkeypatch):
     assert busy.own.count == 1
 
 
+def open_connection() -> None:
+    """Open the connection of the thread that this runs on."""
+    connection.ensure_connection()
+
+
 def test_a_connection_that_has_died_is_made_again(readers, transactional_db, monkeypatch):
     monkeypatch.setattr(module, "THREADS", 1)
     readers.bound = SECONDS
-    readers.read(lambda: connection.ensure_connection())
+    readers.read(open_connection)
     failures = iter([OperationalError("the connection is lost")])
 
     def read() -> str:
@@ -207,7 +212,7 @@ def test_an_idle_thread_keeps_no_connection(readers, transactional_db, monkeypat
     closed = threading.Event()
     close_all = module.connections.close_all
     monkeypatch.setattr(module.connections, "close_all", lambda: [close_all(), closed.set()])
-    readers.read(lambda: connection.ensure_connection())
+    readers.read(open_connection)
 
     assert closed.wait(SECONDS)
 
