@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from django.test import override_settings
 from mcp_guard.audit.counts import decisions
 from mcp_guard.testing import policy_of_this_connection
 from tests.rows.configurations import MCP_GUARD
+from tests.rows.row import Row
 from tests.transports.populate import populate
 from tests.transports.site import probe
 
@@ -53,9 +54,14 @@ def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 
 
 class Noted:
-    """What the gate has noted since a test began."""
+    """What the gate has noted since ``begin``, which also lets the protected code's runs begin anew."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was noted until now."""
+        probe.RUNS.clear()
         self._before = Counter(decisions.all())
 
     def __call__(self) -> list[str]:
@@ -63,10 +69,23 @@ class Noted:
         since = Counter(decisions.all()) - self._before
         return sorted(outcome for *_, outcome in since.elements() if outcome != "admitted")
 
+    def wrong(self, rows: Iterable[tuple[str, Row]], play: Callable[[Row], Any]) -> dict[str, str]:
+        """Play and check rows one by one; return what is wrong with which, empty when nothing is."""
+        found: dict[str, str] = {}
+        for name, row in rows:
+            self.begin()
+            try:
+                play(row)
+            except AssertionError as error:
+                found[name] = str(error)
+            except Exception as error:
+                error.add_note(f"while playing the row {name}")
+                raise
+        return found
+
 
 @pytest.fixture
 def noted(site: None) -> Iterator[Noted]:
-    """Return what tells what was noted during the test; the protected code's runs begin anew."""
-    probe.RUNS.clear()
+    """Return what tells what was noted during the test."""
     yield Noted()
     probe.RUNS.clear()
