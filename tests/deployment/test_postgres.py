@@ -36,7 +36,7 @@ def backends(url: str) -> dict[int, str]:
             "SELECT pid, query FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        return {pid: query.split()[0] for pid, query in rows}
+        return {pid: query.partition(" ")[0] for pid, query in rows}
 
 
 def until(found: Callable[[], object]) -> None:
