@@ -11,8 +11,14 @@ import logging
 import re
 from typing import Any
 
-_TOKEN = re.compile(r"mcpg(?:_|%5[fF])[A-Za-z0-9%]+")
-_UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_SECRETS = (
+    (re.compile(r"mcpg(?:_|%5[fF])[A-Za-z0-9%]+"), "mcpg_[redacted]"),
+    (re.compile(r"mcpt(?:_|%5[fF])[A-Za-z0-9%_-]+"), "mcpt_[redacted]"),
+    (re.compile(r"(?i)(mcp(?:\.|%2e)auth(?:\.|%2e))[A-Za-z0-9%_=-]+"), r"\1[redacted]"),
+    (re.compile(r"(?i)\b(nonce(?:=|%3d|[\"']?: *[\"']?))[0-9a-f]{16,}"), r"\1[redacted]"),
+)
+_HINT = re.compile("mcp|nonce", re.IGNORECASE)  # in each of them, and in little else
+UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class RedactTokens(logging.Filter):
@@ -31,8 +37,18 @@ class RedactTokens(logging.Filter):
 
 def redacted(text: str, *, keep_newlines: bool = False) -> str:
     """Return the text with token texts masked and what could forge a line escaped."""
-    masked = _TOKEN.sub("mcpg_[redacted]", text)
-    return _UNSAFE.sub(lambda m: m[0] if keep_newlines and m[0] == "\n" else _escaped(m[0]), masked)
+    return UNSAFE.sub(
+        lambda m: m[0] if keep_newlines and m[0] == "\n" else _escaped(m[0]), without_tokens(text)
+    )
+
+
+def without_tokens(text: str) -> str:
+    """Return the text with tokens, tickets and nonces masked and everything else as it is."""
+    if _HINT.search(text) is None:
+        return text
+    for secret, masked in _SECRETS:
+        text = secret.sub(masked, text)
+    return text
 
 
 def _escaped(character: str) -> str:

@@ -1,0 +1,1 @@
+"""Shipping of audit events: their texts, the outbox, and collectors that take them or do not."""
