@@ -1,0 +1,7 @@
+"""No routes: what Django serves here is nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+urlpatterns: list[Any] = []
