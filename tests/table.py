@@ -12,16 +12,20 @@ from typing import Final
 
 from tests.peers import cases as peers
 from tests.rows import (
+    agreement,
     contents,
     credentials,
     handshakes,
     heads,
+    local_endpoints,
     messages,
     origins,
     other_messages,
     preflights,
     profiles,
     sessions,
+    subprotocols,
+    tickets,
 )
 from tests.rows.exchanges import Request, Socket
 from tests.rows.row import Row
@@ -34,7 +38,11 @@ TABLE: Final[dict[str, list[Row]]] = {
     "session": sessions.ROWS,
     "profile": profiles.ROWS,
     "content": contents.ROWS,
+    "agreement": agreement.ROWS,
     "handshake": handshakes.ROWS,
+    "ticket": tickets.ROWS,
+    "subprotocol": subprotocols.ROWS,
+    "local": local_endpoints.ROWS,
     "message": messages.ROWS,
     "other messages": other_messages.ROWS,
     "peer": peers.ROWS,

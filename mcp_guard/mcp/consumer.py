@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial, update_wrapper
@@ -26,13 +27,17 @@ from mcp.shared.message import SessionMessage
 from starlette.types import Receive, Scope, Send
 
 from mcp_guard import conf, mounts
+from mcp_guard.asgi.sweep import sweep
 from mcp_guard.asgi.websocket import GuardedSocket
+from mcp_guard.mcp import catalogue
 from mcp_guard.mcp.calls import Calls
-from mcp_guard.mcp.jsonrpc import Message
+from mcp_guard.mcp.jsonrpc import Message, RequestId
 from mcp_guard.mcp.principal import sdk_user
 from mcp_guard.mcp.server import lowlevel, registers
 from mcp_guard.mcp.shutdown import before_shutdown
 from mcp_guard.mcp.streamable_http import refuse_unfit
+from mcp_guard.policy.decision import Reason, Refused
+from mcp_guard.policy.limits import CALL_BYTES
 
 CLOSE_SECONDS: Final = 2.0
 """How long the server may take to cancel what still runs when its socket ends, in seconds."""
@@ -76,6 +81,7 @@ class MCPConsumer:
         """
         refuse_unfit(endpoint)
         mounts.declare(endpoint, "websocket")
+        catalogue.serve(endpoint, lowlevel(server))
         initkwargs: dict[str, Any] = {"server": lowlevel(server), "endpoint": endpoint}
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,9 +116,13 @@ class MCPConsumer:
 
     async def _close(self, ended: asyncio.Event) -> None:
         """Close the socket and wait until all that it started has ended, in bounded time."""
+        await self._before_close()
         await self.socket.close()
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), 2 * CLOSE_SECONDS)
+
+    async def _before_close(self) -> None:
+        """Wait, in bounded time, for what should end before the service closes the socket."""
 
     async def _serve(self, first: Message) -> None:
         """Run the server for a socket that was let in; the first message may be what let it in."""
@@ -120,25 +130,33 @@ class MCPConsumer:
         auth_context_var.set(sdk_user(self.socket.principal))
         to_server, server_reads = anyio.create_memory_object_stream[SessionMessage | Exception]()
         server_writes, from_server = anyio.create_memory_object_stream[SessionMessage]()
-        calls = Calls(self.scope)
+        calls = Calls(self.scope, self.socket.endpoint, self.socket.pace)
+        watch = _Watch(self.socket, calls, to_server)
         tasks = [
             asyncio.create_task(self._run_server(server_reads, server_writes)),
             asyncio.create_task(self._push(from_server, calls)),
         ]
         if self.groups:
             tasks.append(asyncio.create_task(self._listen()))
+        sweep().add(watch)
         try:
             await self._forward(first, to_server, calls)
         finally:
+            sweep().discard(watch)
             to_server.close()
-            await _end(tasks)
+            try:
+                await _end(tasks)
+            finally:
+                calls.close()
 
     async def _forward(self, first: Message, to_server: ToServer, calls: Calls) -> None:
         """Hand every message to the server, which reads what was judged and nothing else."""
         message: Message | None = first
         while message is not None:
-            refusal = calls.begin(message)
-            if refusal is not None:
+            refusal = calls.begin(message, CALL_BYTES + self.socket.weight, time.monotonic())
+            if isinstance(refusal, Refused):
+                await self.socket.answer_refused(refusal)
+            elif refusal is not None:
                 await self.socket.send_text(refusal)
             else:
                 try:
@@ -166,9 +184,11 @@ class MCPConsumer:
     async def _push(self, from_server: MemoryObjectReceiveStream[SessionMessage], calls: Calls) -> None:
         async with from_server:
             async for outgoing in from_server:
-                calls.end(outgoing.message)
+                ended = calls.end(outgoing.message)
+                if ended.is_late:
+                    continue
                 text = outgoing.message.model_dump_json(by_alias=True, exclude_unset=True)
-                if not await self.socket.send_text(text):
+                if not await self.socket.send_text(text, ended.own):
                     return
 
     async def _listen(self) -> None:
@@ -186,6 +206,26 @@ class MCPConsumer:
         finally:
             for group in self.groups:
                 await layer.group_discard(group, self.channel_name)
+
+
+class _Watch:
+    """Tells a client of its calls that take too long, and the server to end them."""
+
+    def __init__(self, socket: GuardedSocket, calls: Calls, to_server: ToServer) -> None:
+        self._socket = socket
+        self._calls = calls
+        self._to_server = to_server
+
+    def look(self, now: float) -> None:
+        """Cut off what takes too long."""
+        for identifier in self._calls.overdue(now):
+            self._socket.keep(self._cut(identifier))
+
+    async def _cut(self, identifier: RequestId) -> None:
+        with suppress(TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            with anyio.fail_after(FORWARD_SECONDS):
+                await self._to_server.send(Calls.cancellation(identifier))
+        await self._socket.answer_refused(Refused(Reason.CALL_TOO_LONG, request_id=identifier))
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
+from mcp_guard.mcp.operations import NAMING, naming_operation
 from mcp_guard.mcp.strict_json import JSONDefect, NotStrictJSONError, decode
-from mcp_guard.policy.scopes import NAMED_BY, Operation
+from mcp_guard.policy.scopes import Operation
 
 PARSE_ERROR: Final = -32700
 """JSON-RPC: what arrived is not JSON."""
@@ -28,7 +29,6 @@ INVALID_REQUEST: Final = -32600
 RequestId = str | int
 
 _METHOD = re.compile(r"[\x21-\x7e]{1,256}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NOTIFICATIONS: Final = "notifications/"
 
 
@@ -38,6 +38,10 @@ class Kind(Enum):
     REQUEST = "request"
     NOTIFICATION = "notification"
     RESPONSE = "response"
+
+
+_REQUEST: Final = Kind.REQUEST  # before Python 3.12, each look at a member of an enumeration is a call
+_NOTIFICATION: Final = Kind.NOTIFICATION
 
 
 class Defect(Enum):
@@ -135,7 +139,7 @@ def _call(
 ) -> Message | Malformed:
     """Return the request or notification; one that also holds an outcome could be read as either."""
     method = document["method"]
-    if type(method) is not str or not _METHOD.fullmatch(method):
+    if type(method) is not str or not (method in NAMING or _METHOD.fullmatch(method)):
         return Malformed(Defect.METHOD, identifier)
     if "result" in document or "error" in document:
         return Malformed(Defect.RESPONSE, identifier)
@@ -147,13 +151,14 @@ def _call(
         return Malformed(
             Defect.NOTIFICATION_WITH_ID if is_notification else Defect.REQUEST_WITHOUT_ID, identifier
         )
-    name = None
-    if method in NAMED_BY and (knows is None or knows(method)):
-        name = params.get(NAMED_BY[method]) if params else None
-        if type(name) is not str or not name or _CONTROL.search(name):
+    if method in NAMING and (knows is None or knows(method)):
+        operation = naming_operation(method, params or {})
+        if operation is None:
             return Malformed(Defect.NAME, identifier)
-    kind = Kind.NOTIFICATION if is_notification else Kind.REQUEST
-    return Message(kind, identifier, method, Operation(method, name), _take_bearer(document), document)
+    else:
+        operation = Operation(method)
+    kind = _NOTIFICATION if is_notification else _REQUEST
+    return Message(kind, identifier, method, operation, _take_bearer(document), document)
 
 
 def _response(document: dict[str, Any], identifier: RequestId | None) -> Message | Malformed:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final, NamedTuple
 
 from mcp_guard import gate
-from mcp_guard.mcp import jsonrpc
+from mcp_guard.mcp import agreement, jsonrpc
+from mcp_guard.mcp.agreement import InputSchema
 from mcp_guard.policy.decision import Admitted, Fault, Reason, Refused
 from mcp_guard.policy.endpoint import Endpoint, Messages
 from mcp_guard.policy.facts import RequestHead
+from mcp_guard.policy.scopes import MAX_LENGTH, Operation
+from mcp_guard.recall import NOTED_SECONDS
 
 Registered = Callable[[str, str], bool]
 """Whether the mounted server object does anything for a method in a revision of the protocol.
@@ -18,20 +22,39 @@ The revision is what MCP-Protocol-Version says, empty where nothing does.
 """
 
 
+class Behind(NamedTuple):
+    """What is known of the application behind the gate; None where nothing is.
+
+    ``registered`` tells which MCP methods it handles, ``input_schema`` what its tools take.
+    """
+
+    registered: Registered | None = None
+    input_schema: InputSchema | None = None
+
+
+MOST_PERMITTED: Final = 16
+"""How many operations of one socket are remembered as permitted."""
+
+UNKNOWN: Final = Behind()
+"""An application of which nothing is known."""
+
+
 def permit_body(
     admitted: Admitted,
     endpoint: Endpoint,
     head: RequestHead,
     body: bytes,
-    registered: Registered | None = None,
-) -> Admitted | Refused:
-    """Return the decision about the body of a request; one that is no MCP message is not read.
+    behind: Behind,
+) -> jsonrpc.Message | Refused | None:
+    """Return the message that a body is, None where bodies are not read, or why it is refused.
 
-    A token in the body is no token over HTTP, and two carriers are refused.
+    A token in the body is no token over HTTP, and two carriers are refused. So are headers that say something
+    else than the body.
     """
     if endpoint.messages is Messages.HTTP:
-        return admitted
+        return None
     revision = head.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
+    registered = behind.registered
     knows = None if registered is None else partial(_knows, registered, revision)
     message = jsonrpc.parse(body, knows)
     if isinstance(message, jsonrpc.Malformed):
@@ -39,7 +62,12 @@ def permit_body(
         return Refused(Reason.MESSAGE_MALFORMED, admitted.cors, request_id=message.id, fault=fault)
     if not isinstance(message.bearer, jsonrpc.NoBearer):
         return Refused(Reason.CREDENTIAL_AMBIGUOUS, admitted.cors, request_id=message.id)
-    return permit_message(admitted, message, registered, revision)
+    disagreement = agreement.disagreement(head.headers, message, behind.input_schema)
+    if disagreement is not None:
+        fault = Fault(agreement.HEADER_MISMATCH, disagreement)
+        return Refused(Reason.HEADERS_DISAGREE, admitted.cors, request_id=message.id, fault=fault)
+    permitted = permit_message(admitted, message, registered, revision)
+    return permitted if isinstance(permitted, Refused) else message
 
 
 def permit_message(
@@ -57,6 +85,48 @@ def permit_message(
         return admitted
     permitted = gate.permit(admitted, operation)
     return permitted if isinstance(permitted, Admitted) else permitted._replace(request_id=message.id)
+
+
+class Permits:
+    """What one socket was permitted lately, so that the same again costs a look-up.
+
+    It is asked anew after every decision about the socket, and now and then, so that its use is noted.
+    """
+
+    __slots__ = ("_admitted", "_until")
+
+    def __init__(self) -> None:
+        self._admitted: Admitted | None = None
+        self._until: dict[Operation, float] = {}
+
+    def ask(
+        self, admitted: Admitted, message: jsonrpc.Message, registered: Registered | None, now: float
+    ) -> Admitted | Refused:
+        """Return the decision about one message of a socket; ``now`` is in monotonic seconds."""
+        operation = message.operation
+        if operation is None:
+            return admitted
+        if admitted is self._admitted and self._until.get(operation, 0.0) > now:
+            return admitted
+        permitted = permit_message(admitted, message, registered)
+        if permitted is admitted and _is_small(operation) and _is_granted(admitted, operation):
+            self._keep(admitted, operation, now + NOTED_SECONDS)
+        return permitted
+
+    def _keep(self, admitted: Admitted, operation: Operation, until: float) -> None:
+        if admitted is not self._admitted or len(self._until) >= MOST_PERMITTED:
+            self._admitted, self._until = admitted, {}
+        self._until[operation] = until
+
+
+def _is_granted(admitted: Admitted, operation: Operation) -> bool:
+    """Return whether an operation stays permitted, even if the server gains a method that it lacks now."""
+    return admitted.delegated or admitted.principal.grants.cover(operation)
+
+
+def _is_small(operation: Operation) -> bool:
+    """Return whether an operation takes as little memory as most do."""
+    return not operation.also and len(operation.grant) <= MAX_LENGTH
 
 
 def _knows(registered: Registered, revision: str, method: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -21,14 +21,20 @@ from mcp_guard.mcp.shutdown import before_shutdown
 STOP_SECONDS: Final = 5.0
 """How long stopping may take, in seconds; a sync tool that still runs in its thread is left behind."""
 
+BeforeEnd = Callable[[], Awaitable[None]]
+"""Waits, in bounded time, for what should end before the sessions do."""
+
 logger = logging.getLogger(__name__)
 
 
 class Sessions:
     """An ASGI application that serves Streamable HTTP, one session manager per event loop."""
 
-    def __init__(self, build: Callable[[], StreamableHTTPSessionManager]) -> None:
+    def __init__(
+        self, build: Callable[[], StreamableHTTPSessionManager], before_end: BeforeEnd | None = None
+    ) -> None:
         self._build = build
+        self._before_end = before_end
         self._owners: dict[asyncio.AbstractEventLoop, _Owner] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,8 +45,11 @@ class Sessions:
     async def aclose(self) -> None:
         """End the sessions of the running loop and leave the server's lifespan, in bounded time."""
         owner = self._owners.pop(asyncio.get_running_loop(), None)
-        if owner is not None:
-            await owner.stop()
+        if owner is None:
+            return
+        if self._before_end is not None:
+            await self._before_end()
+        await owner.stop()
 
     def _owner(self) -> _Owner:
         loop = asyncio.get_running_loop()

@@ -21,9 +21,12 @@ from starlette.types import Receive, Scope, Send
 from mcp_guard import conf
 from mcp_guard.asgi.guard import guard
 from mcp_guard.http.guarded import guarded
+from mcp_guard.mcp import catalogue
+from mcp_guard.mcp.permit import Behind
 from mcp_guard.mcp.principal import sdk_user
-from mcp_guard.mcp.server import lowlevel, registers
-from mcp_guard.mcp.sessions import Sessions
+from mcp_guard.mcp.running import keep_calls
+from mcp_guard.mcp.server import input_schemas, lowlevel, registers
+from mcp_guard.mcp.sessions import BeforeEnd, Sessions
 from mcp_guard.mcp.view import view_of
 from mcp_guard.passage import KEY, Passage
 from mcp_guard.policy.endpoint import Messages
@@ -40,7 +43,9 @@ def mount(server: MCPServer[Any] | Server[Any], endpoint: str, **options: Any) -
             object: one that leaves authentication to the application, or whose messages are not MCP.
     """
     refuse_unfit(endpoint)
-    return Mount(lowlevel(server), endpoint, options)
+    lowlevel_server = lowlevel(server)
+    catalogue.serve(endpoint, lowlevel_server)
+    return Mount(lowlevel_server, endpoint, options)
 
 
 def refuse_unfit(endpoint: str) -> None:
@@ -64,15 +69,25 @@ def refuse_unfit(endpoint: str) -> None:
 
 
 class Mount:
-    """A guarded ASGI application around an SDK server; ``as_view()`` is the same for Django's URLs."""
+    """A guarded ASGI application around an SDK server; ``as_view()`` is the same for Django's URLs.
 
-    def __init__(self, server: Server[Any], endpoint: str, options: dict[str, Any]) -> None:
+    ``before_end`` is waited for before its sessions end, and has to bound its own time.
+    """
+
+    def __init__(
+        self,
+        server: Server[Any],
+        endpoint: str,
+        options: dict[str, Any],
+        before_end: BeforeEnd | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self._server = server
         self._options = options
-        self._sessions = Sessions(self._session_manager)
-        self._registered = registers(server)
-        self._guard = guard(self._serve, endpoint, registered=self._registered)
+        self._sessions = Sessions(self._session_manager, before_end)
+        keep_calls(server)
+        self._behind = Behind(registers(server), input_schemas(server))
+        self._guard = guard(self._serve, endpoint, **self._behind._asdict())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; the SDK speaks HTTP only, so a WebSocket is refused."""
@@ -87,7 +102,7 @@ class Mount:
         async def view(request: HttpRequest) -> HttpResponseBase:
             return await view_of(self._serve, request)
 
-        return guarded(self.endpoint, registered=self._registered)(view)
+        return guarded(self.endpoint, **self._behind._asdict())(view)
 
     async def aclose(self) -> None:
         """End the sessions and leave the server's lifespan, for the running event loop."""

@@ -19,6 +19,9 @@ MAX_CONTAINERS: Final = 50_000
 """How many objects and arrays a message may hold: more of them stall an event loop for seconds."""
 
 
+_WHITE_SPACE: Final = " \t\n\r"
+
+
 class JSONDefect(Enum):
     """Why a text is not taken for JSON; the value may be told to whoever sent it."""
 
@@ -38,7 +41,7 @@ class NotStrictJSONError(ValueError):
         self.defect = defect
 
 
-def decode(raw: bytes | str) -> Any:
+def decode(raw: bytes | str, *, max_depth: int = MAX_DEPTH, max_containers: int = MAX_CONTAINERS) -> Any:
     """Return the JSON value that ``raw`` is.
 
     Raises:
@@ -51,10 +54,10 @@ def decode(raw: bytes | str) -> Any:
     except UnicodeError:
         raise NotStrictJSONError(JSONDefect.NOT_UTF8) from None
     containers = text.count("{") + text.count("[")
-    if containers > MAX_CONTAINERS:
+    if containers > max_containers:
         raise NotStrictJSONError(JSONDefect.DEPTH)
     try:
-        document = _DECODER.decode(text)
+        document = _read(text.strip(_WHITE_SPACE))
     except NotStrictJSONError:
         raise
     except json.JSONDecodeError:
@@ -63,17 +66,25 @@ def decode(raw: bytes | str) -> Any:
         raise NotStrictJSONError(JSONDefect.NUMBER) from None
     except RecursionError:
         raise NotStrictJSONError(JSONDefect.DEPTH) from None
-    if containers > MAX_DEPTH and _is_deep(document):
+    if containers > max_depth and _is_deep(document, max_depth):
         raise NotStrictJSONError(JSONDefect.DEPTH)
     if "\\u" in text and _has_lone_surrogate(document):
         raise NotStrictJSONError(JSONDefect.SURROGATE)
     return document
 
 
-def _is_deep(document: Any) -> bool:
-    """Return whether something lies more than ``MAX_DEPTH`` objects and arrays deep, level by level."""
+def _read(text: str) -> Any:
+    """Do as ``JSONDecoder.decode`` with a text that has no white space around it, in half the time."""
+    document, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise NotStrictJSONError(JSONDefect.NOT_JSON)
+    return document
+
+
+def _is_deep(document: Any, max_depth: int) -> bool:
+    """Return whether something lies more than ``max_depth`` objects and arrays deep, level by level."""
     level = [document]
-    for _ in range(MAX_DEPTH):
+    for _ in range(max_depth):
         level = [child for node in level for child in _children(node)]
     return any(isinstance(node, dict | list) for node in level)
 

@@ -18,6 +18,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from starlette.types import ASGIApp, Scope
 
+from mcp_guard.live.calls import CALL_KEY
 from mcp_guard.mcp.exchange import Exchange
 from mcp_guard.passage import KEY
 
@@ -92,6 +93,7 @@ def _wsgi_scope(request: HttpRequest) -> Scope:
         "client": (meta.get("REMOTE_ADDR", ""), 0),
         "server": (meta.get("SERVER_NAME", ""), int(meta.get("SERVER_PORT") or 0)),
         KEY: getattr(request, KEY),
+        CALL_KEY: meta.get(CALL_KEY),
     }
 
 

@@ -9,8 +9,10 @@ from mcp_guard.policy.credential import (
     AmbiguousCredential,
     DeadSession,
     IssuedToken,
+    LiveNonce,
     LiveSession,
     MalformedCredential,
+    MissingNonce,
     MistypedToken,
     NoCredential,
     QueryCredential,
@@ -18,12 +20,17 @@ from mcp_guard.policy.credential import (
     TokenRecord,
     UnknownToken,
     UnreadSession,
+    UnreadTicket,
     UnreadToken,
+    UnusableTicket,
+    WrongNonce,
 )
 from mcp_guard.policy.decision import (
+    LOCAL_CLIENT,
     Admitted,
     AwaitsMessage,
     AwaitsSession,
+    AwaitsTicket,
     AwaitsToken,
     Decision,
     Principal,
@@ -50,9 +57,14 @@ def authenticate(facts: RequestFacts, policy: EndpointPolicy, opening: Opening) 
             reason = _token_refusal(record, facts, opening)
             if reason is not None:
                 return Refused(reason, cors)
-            return _admit(_token_principal(record), opening, endpoint, record.expires_at)
+            return _admit(_token_principal(record, facts.endpoint), opening, endpoint, record.expires_at)
         case UnreadToken(digest):
             return AwaitsToken(digest)
+        case UnreadTicket(digest, key):
+            return AwaitsTicket(digest, key)
+        case LiveNonce():
+            principal = Principal(client=LOCAL_CLIENT, grants=policy.local_grants)
+            return _admit(principal, opening, endpoint)
         case UnreadSession() | LiveSession() as session:
             return _authenticate_session(session, facts, policy, opening)
         case NoCredential() | DeadSession():
@@ -62,13 +74,26 @@ def authenticate(facts: RequestFacts, policy: EndpointPolicy, opening: Opening) 
 
 
 def _unusable(
-    credential: MistypedToken | UnknownToken | MalformedCredential | AmbiguousCredential | QueryCredential,
+    credential: MistypedToken
+    | UnknownToken
+    | UnusableTicket
+    | WrongNonce
+    | MissingNonce
+    | MalformedCredential
+    | AmbiguousCredential
+    | QueryCredential,
 ) -> Reason:
     match credential:
         case MistypedToken():
             return Reason.TOKEN_MISTYPED
         case UnknownToken():
             return Reason.TOKEN_UNKNOWN
+        case UnusableTicket():
+            return Reason.TICKET_UNUSABLE
+        case WrongNonce():
+            return Reason.NONCE_WRONG
+        case MissingNonce():
+            return Reason.NONCE_MISSING
         case MalformedCredential():
             return Reason.CREDENTIAL_MALFORMED
         case AmbiguousCredential():
@@ -111,8 +136,11 @@ def _kind_fits(record: TokenRecord, head: RequestHead, opening: Opening) -> bool
     return opening.listing is not None and opening.listing.client_id == record.client_id
 
 
-def _token_principal(record: TokenRecord) -> Principal:
-    return Principal(record.client_id, record.client, record.user_id, record.token_id, record.grants)
+def _token_principal(record: TokenRecord, endpoint: str) -> Principal:
+    grants = record.grants.at(endpoint)
+    return Principal(
+        record.client_id, record.client, record.user_id, record.token_id, grants, record.secret_id
+    )
 
 
 def _authenticate_session(
@@ -130,7 +158,9 @@ def _authenticate_session(
         return _anonymous(head, policy, opening)
     if isinstance(session, UnreadSession):
         return AwaitsSession(session.key)
-    principal = Principal(listing.client_id, listing.client, session.user_id, None, listing.grants)
+    principal = Principal(
+        listing.client_id, listing.client, session.user_id, None, listing.grants.at(endpoint.name)
+    )
     return _admit(principal, opening, endpoint, listing.expires_at)
 
 
@@ -155,4 +185,4 @@ def _anonymous(head: RequestHead, policy: EndpointPolicy, opening: Opening) -> D
         return AwaitsMessage()
     if endpoint.public_scopes and b"origin" in head.headers and opening.would_refuse is None:
         return _admit(Principal(grants=policy.public_grants), opening, endpoint)
-    return Refused(Reason.CREDENTIAL_MISSING, opening.cors)
+    return Refused(Reason.CREDENTIAL_MISSING, opening.cors, until=opening.until)

@@ -8,6 +8,9 @@ from mcp_guard.policy.decision import Reason
 from mcp_guard.policy.endpoint import Endpoint, Messages
 from mcp_guard.policy.facts import RequestHead
 
+MAX_DIGITS: Final = 20
+"""From how many digits on a length is read no more."""
+
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 
 
@@ -30,9 +33,14 @@ def refusal(head: RequestHead, endpoint: Endpoint) -> Reason | None:
     if head.headers.get(b"content-encoding", b"identity").lower() != b"identity":
         return Reason.CONTENT_ENCODING
     length = head.headers.get(b"content-length")
-    if length is not None and (not length.isdigit() or int(length[:20]) > endpoint.limits.body_bytes):
+    if length is not None and not _may_be_read(length, endpoint.limits.body_bytes):
         return Reason.BODY_TOO_LARGE
     return None
+
+
+def _may_be_read(length: bytes, limit: int) -> bool:
+    """Return whether a Content-Length is a number that is not too large; leading zeros make none smaller."""
+    return length.isdigit() and len(length) < MAX_DIGITS and int(length) <= limit
 
 
 def _unexpected_body(head: RequestHead) -> Reason | None:

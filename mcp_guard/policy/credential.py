@@ -6,6 +6,7 @@ fields are no tuples: two empty tuples are equal, and false.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class TokenKind(Enum):
 
 
 class TokenRecord(NamedTuple):
-    """A token as the snapshot holds it. Times are seconds since the epoch; 0 says there is none."""
+    """One secret of a token as the snapshot holds it. Times are epoch seconds; 0 says there is none."""
 
     token_id: int
     client_id: int
@@ -43,6 +44,7 @@ class TokenRecord(NamedTuple):
     not_before: float
     expires_at: float
     revoked: bool
+    secret_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,37 @@ class DeadSession:
     """A session cookie without a live session, or a session without an active user."""
 
 
+class UnreadTicket(NamedTuple):
+    """A ticket that was presented and is not redeemed yet, by its SHA-256; ``key`` opens what it holds."""
+
+    digest: bytes
+    key: bytes
+
+    def __repr__(self) -> str:
+        """Return a representation that may stand in a traceback: without the key."""
+        return "UnreadTicket(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableTicket:
+    """A ticket that was redeemed before, has expired, or was issued to another page or endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveNonce:
+    """The nonce of this start of a local server."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrongNonce:
+    """Something that is not the nonce of this start."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingNonce:
+    """No nonce, where nobody is let in without one."""
+
+
 _WithoutToken = (
     NoCredential
     | MalformedCredential
@@ -128,6 +161,11 @@ _WithoutToken = (
     | UnreadSession
     | LiveSession
     | DeadSession
+    | UnreadTicket
+    | UnusableTicket
+    | LiveNonce
+    | WrongNonce
+    | MissingNonce
 )
 
 Presented = _WithoutToken | PresentedToken
@@ -143,10 +181,15 @@ QUERY_CREDENTIAL: Final = QueryCredential()
 MISTYPED_TOKEN: Final = MistypedToken()
 UNKNOWN_TOKEN: Final = UnknownToken()
 DEAD_SESSION: Final = DeadSession()
+UNUSABLE_TICKET: Final = UnusableTicket()
+LIVE_NONCE: Final = LiveNonce()
+WRONG_NONCE: Final = WrongNonce()
+MISSING_NONCE: Final = MissingNonce()
 
 _QUERY_NAMES: Final = frozenset({"access_token", "token", "api_key", "apikey", "bearer", "authorization"})
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 9110 section 11.2
 _TRIMMED: Final = b' \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0"'  # around a name, by one parser or another
+_OFFERED: Final = b"mcp.auth."
 _SESSION_KEY = re.compile(r"[A-Za-z0-9_:=-]{8,4096}")
 
 
@@ -182,6 +225,62 @@ def query_has_token(query: bytes) -> bool:
         if _decoded(name).lower() in _QUERY_NAMES:
             return True
     return b"%" in query and "mcpg_" in _decoded(query)
+
+
+def offered_token(offered: bytes) -> str | None:
+    """Return the token among offered subprotocols: ``mcp.auth.`` and the token in base64url (RFC 4648).
+
+    None when there is none. Empty is no token: so comes one that is doubled, escaped or not in its one
+    unpadded form.
+    """
+    found = [name.strip(b" \t") for name in offered.split(b",") if offers_token(name)]
+    if not found:
+        return None
+    if len(found) > 1:
+        return ""
+    encoded = found[0].removeprefix(_OFFERED)
+    try:
+        text = base64.urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4))
+    except ValueError:
+        return ""
+    if base64.urlsafe_b64encode(text).rstrip(b"=") != encoded:
+        return ""
+    token = token68(text)
+    return "" if token is None else token
+
+
+def offers_token(name: bytes) -> bool:
+    """Return whether an offered subprotocol is meant as a token, however it is spaced or escaped."""
+    return _decoded(name).lower().startswith(_OFFERED.decode())
+
+
+def without_offered_token(offered: bytes) -> bytes:
+    """Return a list of offered subprotocols without the tokens in it."""
+    if not any(map(offers_token, offered.split(b","))):
+        return offered
+    return b", ".join(name.strip(b" \t") for name in offered.split(b",") if not offers_token(name))
+
+
+def query_value(query: bytes, name: str) -> bytes | None:
+    """Return the value of a parameter of a query string, None when it is absent.
+
+    Empty is no value that a credential has: so comes one that is doubled or whose name is escaped, since
+    parsers would differ on what it says.
+    """
+    found = [part.partition(b"=") for part in query.replace(b";", b"&").split(b"&")]
+    values = [(key, value) for key, _, value in found if _decoded(key).lower() == name]
+    if not values:
+        return None
+    return values[0][1] if len(values) == 1 and values[0][0] == name.encode() else b""
+
+
+def without_parameter(query: bytes, name: str) -> bytes:
+    """Return a query string without the parameters of this name, however it is written."""
+    return b"&".join(
+        part
+        for part in query.replace(b";", b"&").split(b"&")
+        if _decoded(part.partition(b"=")[0]).lower() != name
+    )
 
 
 def session_key(cookie: bytes, name: bytes) -> str | None:

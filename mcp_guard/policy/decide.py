@@ -1,7 +1,7 @@
 """The rules in their order. Pure and total: every input gives a decision, none raises.
 
-Age, head, Host, TLS, Origin, preflight, credential, method, content, and the grant where the head alone
-says what is asked for. The same function serves every door, so a preflight cannot say yes where the
+Age, head, Host, TLS, Origin, preflight, credential, server, method, content, and the grant where the head
+alone says what is asked for. The same function serves every door, so a preflight cannot say yes where the
 request says no, nor a page get in over a WebSocket that may not over HTTP. The table of cases in
 ``tests/table.py`` is its specification.
 """
@@ -11,15 +11,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mcp_guard.policy import content
+from mcp_guard.policy import content, local
 from mcp_guard.policy.authenticate import authenticate
-from mcp_guard.policy.decision import Admitted, Decision, PreflightGranted, Reason, Refused
-from mcp_guard.policy.endpoint import Endpoint, Messages
+from mcp_guard.policy.decision import FOR_GOOD, Admitted, Decision, PreflightGranted, Reason, Refused
+from mcp_guard.policy.endpoint import Endpoint, Messages, Profile
 from mcp_guard.policy.facts import Exchange, RequestFacts, RequestHead
 from mcp_guard.policy.opening import Opening, open_origin
 from mcp_guard.policy.proxies import is_tls
 from mcp_guard.policy.scopes import Operation, over_http
-from mcp_guard.policy.snapshot import Snapshot
+from mcp_guard.policy.snapshot import EndpointPolicy, Snapshot
 
 PREFLIGHT_HEADERS: Final = (
     "accept",
@@ -47,16 +47,14 @@ def decide(facts: RequestFacts, snapshot: Snapshot) -> Decision:
     head = facts.head
     reason = _head_refusal(head, policy.endpoint)
     if reason is not None:
-        return Refused(reason)
+        return Refused(reason, until=FOR_GOOD)
     opening = open_origin(head, policy, facts.now)
-    if isinstance(opening, Reason):
-        return Refused(opening)
+    if isinstance(opening, Refused):
+        return opening
     if head.exchange is Exchange.PREFLIGHT:
         return _preflight(head, policy.endpoint, opening)
     decision = authenticate(facts, policy, opening)
-    if isinstance(decision, Admitted) and head.exchange is Exchange.REQUEST:
-        return _admit_request(decision, head, policy.endpoint)
-    return decision
+    return _admit(decision, head, policy) if isinstance(decision, Admitted) else decision
 
 
 def permit(admitted: Admitted, operation: Operation) -> Admitted | Refused:
@@ -72,7 +70,11 @@ def _head_refusal(head: RequestHead, endpoint: Endpoint) -> Reason | None:
     host = head.headers.get(b"host")
     if host is None:  # RFC 9112 section 3.2
         return Reason.HEAD_MALFORMED
-    if not endpoint.hosts.accept(host):
+    if endpoint.profile is Profile.LOCAL:
+        reason = local.refusal(head, endpoint)
+        if reason is not None:
+            return reason
+    elif not endpoint.hosts.accept(host):
         return Reason.HOST_NOT_ALLOWED
     if endpoint.require_tls and not is_tls(head, endpoint):
         return Reason.TLS_REQUIRED
@@ -101,12 +103,23 @@ def _preflight(head: RequestHead, endpoint: Endpoint, opening: Opening) -> Prefl
     headers = list(PREFLIGHT_HEADERS + endpoint.extra_headers)
     if endpoint.token_header is not None:
         headers.append(endpoint.token_header.decode("ascii"))
+    if endpoint.profile is Profile.LOCAL:
+        headers.append("x-mcp-nonce")
     asked = head.headers.get(b"access-control-request-headers", b"")
     if b"mcp-param-" in asked.lower():
         names = {name.strip(" \t") for name in asked.decode("latin-1").lower().split(",")}
         parameters = sorted(filter(_PARAMETER_HEADER.fullmatch, names))
         headers += parameters[:_MAX_PARAMETER_HEADERS]
-    return PreflightGranted(opening.cors, endpoint.methods, tuple(headers))
+    return PreflightGranted(opening.cors, endpoint.methods, tuple(headers), opening.until)
+
+
+def _admit(admitted: Admitted, head: RequestHead, policy: EndpointPolicy) -> Admitted | Refused:
+    """Only who would be let in learns that nothing is served there."""
+    if policy.unserved is not None:
+        return Refused(policy.unserved, admitted.cors)
+    if head.exchange is Exchange.REQUEST:
+        return _admit_request(admitted, head, policy.endpoint)
+    return admitted
 
 
 def _admit_request(admitted: Admitted, head: RequestHead, endpoint: Endpoint) -> Admitted | Refused:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from mcp_guard.policy.limits import Limits
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -28,6 +30,9 @@ class Profile(Enum):
     PUBLIC = "public"
     """Read-only and without authentication; a credential is never read."""
 
+    LOCAL = "local"
+    """An MCP server on the user's own machine: loopback only, with a token or the nonce of this start."""
+
     @property
     def reads_cookies(self) -> bool:
         """Whether a session cookie can be a credential here at all."""
@@ -46,6 +51,26 @@ class Carrier(Enum):
 
     HEADER = "header"
     MESSAGE = "message"
+    TICKET = "ticket"
+    """In the query string: single use, good for seconds, bound to origin and endpoint."""
+
+    SUBPROTOCOL = "subprotocol"
+    """As ``mcp.auth.<base64url>`` among the offered subprotocols, where proxies may log it."""
+
+
+WS_CREDENTIALS: Final = (Carrier.HEADER, Carrier.MESSAGE, Carrier.TICKET)
+"""The carriers that a WebSocket's credential may have when nothing else is said."""
+
+
+class AuditCalls(Enum):
+    """What is recorded of each call of a tool."""
+
+    OFF = "off"
+    CALLS = "calls"
+    """Who called which tool, how it ended and how long it took."""
+
+    ARGUMENTS = "arguments"
+    """Its arguments as well."""
 
 
 class Messages(Enum):
@@ -89,6 +114,11 @@ class HostRules:
             return False
         return name in self.names or self._is_subdomain(name)
 
+    def accept_with_port(self, host: bytes, port: int) -> bool:
+        """Return whether the value names this endpoint with its port: one of ``exact``, or ``port``."""
+        name, _, said = host.rpartition(b":")
+        return host in self.exact or (name in self.names and said == str(port).encode())
+
     def _is_subdomain(self, name: bytes) -> bool:
         if not name.endswith(self.suffixes):
             return False
@@ -99,20 +129,6 @@ class HostRules:
 
 def _is_port(port: bytes) -> bool:
     return port.isdigit() and port[0] != 0x30 and len(port) <= 5 and int(port) <= 65535
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of one endpoint."""
-
-    body_bytes: int = 4 * 1024 * 1024
-    """Largest body of a POST, in bytes."""
-
-    message_bytes: int = 64 * 1024
-    """Largest WebSocket message, in bytes of UTF-8."""
-
-    first_message_seconds: float = 5.0
-    """How long an accepted socket may stay without a credential, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +143,19 @@ class Endpoint:
     missing_origin_http: MissingOrigin = MissingOrigin.BEARER
     missing_origin_ws: MissingOrigin = MissingOrigin.REFUSE
     any_origin: bool = False
-    ws_credentials: frozenset[Carrier] = frozenset({Carrier.HEADER, Carrier.MESSAGE})
+    ws_credentials: frozenset[Carrier] = frozenset(WS_CREDENTIALS)
     token_every_message: bool = False
     token_header: bytes | None = None
     public_scopes: tuple[str, ...] = ()
+    local_scopes: tuple[str, ...] = ()
+    """What whoever presents the nonce may do."""
+
+    nonce_query: bool = False
+    """Whether the nonce may stand in the URL of a WebSocket."""
+
+    require_nonce: bool = False
+    """Whether the nonce lets nobody in by itself, and nobody is let in without it."""
+
     forward_authorization: bool = False
     require_tls: bool = False
     report_only_until: float = 0.0
@@ -144,6 +169,18 @@ class Endpoint:
     """Further request headers that a preflight grants, in lower case."""
 
     limits: Limits = field(default_factory=Limits)
+    audit_calls: AuditCalls = AuditCalls.OFF
+
+    credential_headers: frozenset[bytes] = field(init=False, compare=False)
+    """Headers that carry a token which the application behind the gate must not see."""
+
+    def __post_init__(self) -> None:
+        carriers = {b"x-mcp-nonce"}  # that of another endpoint, perhaps
+        if not self.forward_authorization:
+            carriers.add(b"authorization")
+        if self.token_header is not None:
+            carriers.add(self.token_header)
+        object.__setattr__(self, "credential_headers", frozenset(carriers - {b"cookie"}))
 
     @property
     def opens_to_all_origins(self) -> bool:
@@ -154,3 +191,12 @@ class Endpoint:
     def ignores_credentials(self) -> bool:
         """Whether what a request presents is not read: nobody is authenticated here by the gate."""
         return self.profile is Profile.PUBLIC or self.forward_authorization
+
+    @property
+    def issues_tickets(self) -> bool:
+        """Whether a POST to its mount plus ``/ticket`` gets a ticket for a WebSocket."""
+        return (
+            Carrier.TICKET in self.ws_credentials
+            and self.messages is Messages.MCP
+            and not self.ignores_credentials
+        )

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final, NamedTuple
 
 SINGLE: Final = frozenset(
@@ -45,7 +46,11 @@ JOINED: Final = {
 }
 """Headers that may occur several times, and what stands between their values."""
 
-_READ = SINGLE | JOINED.keys()
+READ: Final = SINGLE | JOINED.keys()
+"""All that policy reads, besides the headers that repeat arguments."""
+
+PARAMETER: Final = b"mcp-param-"
+"""What the names of headers begin with that repeat an argument of a tool; each decides, so it is single."""
 
 
 MAX_HEADERS: Final = 500
@@ -61,18 +66,31 @@ class FoldedHeaders(NamedTuple):
 
 def fold(lines: Iterable[tuple[bytes, bytes]], token_header: bytes | None = None) -> FoldedHeaders:
     """Return the headers that policy reads; ``token_header`` is a second one that may carry a token."""
+    read = READ if token_header is None else READ | {token_header}
+    found = list(islice(lines, MAX_HEADERS + 1))
+    defect = f"more than {MAX_HEADERS} headers" if len(found) > MAX_HEADERS else None
+    kept = [
+        (name, value.strip(b" \t"))
+        for name, value in found[:MAX_HEADERS]
+        if name in read or name.startswith(PARAMETER)
+    ]
+    values = dict(kept)
+    if len(values) == len(kept):
+        return FoldedHeaders(values, defect)
+    folded = _fold_repeated(kept)
+    return FoldedHeaders(folded.values, defect or folded.defect)
+
+
+def _fold_repeated(kept: list[tuple[bytes, bytes]]) -> FoldedHeaders:
+    """Join what may be repeated; of anything else the first one is kept, and a second one is a defect."""
     values: dict[bytes, bytes] = {}
     further: dict[bytes, list[bytes]] = {}
     defect: str | None = None
-    for number, (name, value) in enumerate(lines):
-        if number >= MAX_HEADERS:
-            return FoldedHeaders(values, f"more than {MAX_HEADERS} headers")
-        if name not in _READ and name != token_header:
-            continue
+    for name, value in kept:
         if name not in values:
-            values[name] = value.strip(b" \t")
+            values[name] = value
         elif name in JOINED:
-            further.setdefault(name, []).append(value.strip(b" \t"))
+            further.setdefault(name, []).append(value)
         else:
             defect = defect or f"second {name.decode('latin-1')}"
     for name, others in further.items():

@@ -9,7 +9,10 @@ speak MCP, the grant is for the HTTP method: ``http:GET``, ``http:POST``.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
+
+from mcp_guard.policy.templates import literal_head, makes
 
 NAMED_BY: Final = {
     "tools/call": "name",
@@ -52,11 +55,15 @@ class GrantError(ValueError):
 class Operation(NamedTuple):
     """What one message asks for: its method, and the name or URI where the method names one.
 
-    For a request whose body is no message the method is ``http`` and the name its HTTP method.
+    For a request whose body is no message the method is ``http`` and the name its HTTP method. ``also`` is
+    what it needs besides, where it speaks of other things than it does. ``is_template`` says that the name
+    is a URI template: one of the URIs that it may make has to be granted.
     """
 
     method: str
     name: str | None = None
+    also: tuple[Operation, ...] = ()
+    is_template: bool = False
 
     @property
     def is_free(self) -> bool:
@@ -65,8 +72,20 @@ class Operation(NamedTuple):
 
     @property
     def grant(self) -> str:
-        """The exact grant that opens it, as ``scope=`` of a challenge names it."""
+        """The exact grant that opens it, apart from what it needs besides."""
         return self.method if self.name is None else f"{self.method}:{self.name}"
+
+    @property
+    def grants(self) -> list[str]:
+        """All grants that it needs, as ``scope=`` of a challenge names them.
+
+        For a template that is the narrowest one that opens it, or none where no grant is so wide.
+        """
+        needed = [grant for other in self.also for grant in other.grants]
+        name = _prefix_of(self.name) if self.is_template and self.name is not None else self.name
+        if self.is_template and name is None:
+            return needed
+        return [self.method if name is None else f"{self.method}:{name}", *needed]
 
 
 def over_http(method: str) -> Operation:
@@ -75,21 +94,54 @@ def over_http(method: str) -> Operation:
 
 
 class Grants(NamedTuple):
-    """What a principal may use; the empty value grants nothing."""
+    """What a principal may use; the empty value grants nothing.
+
+    ``exact`` and ``prefixes`` hold at every endpoint. ``narrow`` has, by the names of the endpoints where
+    more than that holds, all that holds there.
+    """
 
     exact: frozenset[str] = frozenset()
     prefixes: tuple[str, ...] = ()
+    narrow: tuple[tuple[str, Grants], ...] = ()
+
+    def at(self, endpoint: str) -> Grants:
+        """Return what holds at an endpoint."""
+        for name, grants in self.narrow:
+            if name == endpoint:
+                return grants
+        return self
 
     def cover(self, operation: Operation) -> bool:
         """Return whether the operation is granted; free ones always are."""
         if operation.is_free:
             return True
+        return self.opener(operation) is not None and all(map(self.cover, operation.also))
+
+    def opener(self, operation: Operation) -> str | None:
+        """Return the grant that opens an operation, None when none of these does.
+
+        What the operation needs besides is not asked here.
+        """
         wanted = operation.grant
+        if operation.is_template and operation.name is not None:
+            return self._opener_of_template(f"{operation.method}:", operation.name)
         if operation.name is None and ":" in wanted:
-            return False  # a method that only reads like one and its name
+            return None  # a method that only reads like one and its name
         if wanted in self.exact:
-            return True
-        return bool(self.prefixes) and _is_plain(wanted) and wanted.startswith(self.prefixes)
+            return wanted
+        if not wanted.startswith(self.prefixes) or not _is_plain(wanted):
+            return None
+        return next(f"{prefix}*" for prefix in self.prefixes if wanted.startswith(prefix))
+
+    def _opener_of_template(self, method: str, template: str) -> str | None:
+        """Return a grant that opens a URI which a template may make; ``method`` ends with its colon."""
+        for grant in self.exact:
+            if grant.startswith(method) and makes(template, grant.removeprefix(method), whole=True):
+                return grant
+        for prefix in self.prefixes:
+            if prefix.startswith(method) and makes(template, prefix.removeprefix(method), whole=False):
+                return f"{prefix}*"
+        return None
 
 
 NO_GRANTS: Final = Grants()
@@ -122,6 +174,25 @@ def canonical(text: str) -> str:
     return grant
 
 
+def compile_scopes(scopes: Iterable[tuple[list[str], frozenset[str]]]) -> Grants:
+    """Return the grants of some scopes together; each comes with the endpoints where it counts.
+
+    One that comes without endpoints counts at every one.
+    """
+    given = list(scopes)
+    names = sorted({name for _, endpoints in given for name in endpoints})
+    everywhere = compile_grants([grant for grants, endpoints in given if not endpoints for grant in grants])
+    return everywhere._replace(
+        narrow=tuple(
+            (
+                name,
+                compile_grants([grant for grants, at in given if not at or name in at for grant in grants]),
+            )
+            for name in names
+        )
+    )
+
+
 def compile_grants(grants: list[str]) -> Grants:
     """Return the grants in the form that is looked up; every one has to be canonical."""
     prefixes = tuple(sorted(grant[:-1] for grant in grants if grant.endswith("/*")))
@@ -143,6 +214,15 @@ def _refuse_name(method: str, name: str) -> None:
         raise GrantError("the only wildcard is /* at the end of a URI")
     if name.endswith("*") and (kind != "uri" or "://" not in name or name.endswith("://*")):
         raise GrantError("/* is for the end of a URI with a host or path, such as note://public/*")
+
+
+def _prefix_of(template: str) -> str | None:
+    """Return the narrowest ``/*`` for the URIs of a template, itself when it is a URI, None for none."""
+    head = literal_head(template)
+    if head == template:
+        return template
+    prefix = head[: head.rfind("/") + 1]
+    return None if "://" not in prefix or prefix.endswith("://") else f"{prefix}*"
 
 
 def _is_plain(uri: str) -> bool:

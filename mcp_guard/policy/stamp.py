@@ -3,16 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from mcp_guard.policy.decision import Admitted
 from mcp_guard.policy.reply import Header, cors_headers
 
+_PLAIN_NAMES = (
+    b"content-type",
+    b"content-length",
+    b"content-language",
+    b"content-disposition",
+    b"allow",
+    b"date",
+    b"etag",
+    b"last-modified",
+    b"mcp-protocol-version",
+    b"mcp-session-id",
+    b"referrer-policy",
+    b"server",
+    b"transfer-encoding",
+    b"x-accel-buffering",
+    b"x-content-type-options",
+    b"x-frame-options",
+    b"cross-origin-opener-policy",
+)
+_UNTOUCHED: Final = frozenset(_PLAIN_NAMES) | {name.title() for name in _PLAIN_NAMES}
+"""Headers that a stamp has nothing to do with, as ASGI and as Django writes them."""
 
-def stamped_headers(headers: Iterable[Header], admitted: Admitted) -> list[Header]:
+
+def stamped_headers(
+    headers: Iterable[Header], admitted: Admitted, added: tuple[Header, ...] | None = None
+) -> list[Header]:
     """Return the headers of an inner answer as they leave: one writer of CORS, Vary and privacy.
 
-    Whatever the inner application said of Access-Control is dropped, its own Vary is kept.
+    Whatever the inner application said of Access-Control is dropped, its own Vary is kept. ``added`` is what
+    ``added_headers`` returns for the decision, where that is known already.
     """
+    lines = [*headers]
+    for line in lines:
+        if line[0] not in _UNTOUCHED:
+            return _stamped_each(lines, admitted)
+    lines += added_headers(admitted) if added is None else added
+    return lines
+
+
+def added_headers(admitted: Admitted) -> tuple[Header, ...]:
+    """Return what is added to an answer that says nothing about CORS, Vary or caches by itself."""
+    private = ((b"cache-control", b"private"),) if is_credentialed(admitted) else ()
+    return ((b"vary", b"Origin"), *private, *cors_headers(admitted.cors))
+
+
+def _stamped_each(headers: list[Header], admitted: Admitted) -> list[Header]:
     kept: list[Header] = []
     vary: list[bytes] = []
     cache: list[bytes] = []
@@ -25,7 +66,7 @@ def stamped_headers(headers: Iterable[Header], admitted: Admitted) -> list[Heade
         elif not lowered.startswith(b"access-control-"):
             kept.append((name, value))
     kept.append((b"vary", merged_vary(b", ".join(vary))))
-    private = private_cache(b", ".join(cache)) if _is_credentialed(admitted) else b", ".join(cache)
+    private = private_cache(b", ".join(cache)) if is_credentialed(admitted) else b", ".join(cache)
     if private:
         kept.append((b"cache-control", private))
     kept += cors_headers(admitted.cors)
@@ -52,5 +93,6 @@ def private_cache(value: bytes) -> bytes:
     return b", ".join([*kept, b"private"])
 
 
-def _is_credentialed(admitted: Admitted) -> bool:
-    return admitted.delegated or admitted.principal.client_id is not None
+def is_credentialed(admitted: Admitted) -> bool:
+    """Return whether an answer is for its principal alone."""
+    return admitted.delegated or bool(admitted.principal.client)

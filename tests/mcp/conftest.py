@@ -37,6 +37,7 @@ def policy(transactional_db) -> Iterator[Policy]:
         "tools/call:count",
         "tools/call:crash",
         "completion/complete",
+        "prompts/get:p",
     )
     client, other = testing.add_client("partner"), testing.add_client("other")
     testing.list_origin(LISTED, client, "notes", "tools")

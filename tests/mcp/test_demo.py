@@ -18,7 +18,7 @@ from mcp_guard.models import AllowedOrigin, Client, Scope, Token
 from project.tour.serving import COMMANDS, is_free
 from project.tour.site import set_up
 from project.tour.stops import TOUR
-from tests.mcp.ports import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 90
@@ -133,12 +133,15 @@ def test_a_signal_ends_it_and_its_server(port, number, arguments, status):
         text=True,
     )
     with process:
-        wanted = "held" if arguments else "for pages of"
-        assert any(wanted in line for line in process.stdout)
-        assert not is_free(port)
-        started = time.monotonic()
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=SECONDS)
+        try:
+            wanted = "held" if arguments else "for pages of"
+            assert any(wanted in line for line in process.stdout)
+            assert not is_free(port)
+            started = time.monotonic()
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=SECONDS)
+        finally:
+            process.terminate()  # one that is deaf to the signal must not keep the others waiting
     assert process.returncode == status
     assert "Traceback" not in errors
     assert time.monotonic() - started < 10

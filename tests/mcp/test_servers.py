@@ -21,7 +21,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from project.tour.websocket import websocket_transport
-from tests.mcp.ports import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS, STOP_SECONDS, CALL_SECONDS = 40, 8, 10
@@ -51,16 +51,16 @@ class Running:
                 await asyncio.sleep(0.02)
 
     @asynccontextmanager
-    async def client(self, door: str, mode: str):
+    async def client(self, door: str, mode: str, token: str | None = None):
         if door.startswith("/ws/"):
             url = f"ws://127.0.0.1:{self.port}{door}"
             transport = websocket_transport(
-                url, origin="https://partner.example", bearer=self.tokens["browser"]
+                url, origin="https://partner.example", bearer=self.tokens[token or "browser"]
             )
             async with Client(transport, mode=mode, read_timeout_seconds=CALL_SECONDS) as client:
                 yield client
             return
-        headers = {"Authorization": f"Bearer {self.tokens['server']}"}
+        headers = {"Authorization": f"Bearer {self.tokens[token or 'server']}"}
         async with httpx2.AsyncClient(headers=headers, timeout=CALL_SECONDS) as http:
             transport = streamable_http_client(f"http://127.0.0.1:{self.port}{door}", http_client=http)
             async with Client(transport, mode=mode, read_timeout_seconds=CALL_SECONDS) as client:
@@ -141,6 +141,50 @@ async def test_every_door_speaks_every_era(site, door, mode):
         with pytest.raises(MCPError, match="Insufficient scope"):
             await client.call_tool("forbidden", {})
     assert "forbidden" not in site.events
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize("door", DOORS)
+async def test_what_is_not_granted_is_neither_listed_nor_used(site, door, mode):
+    async with site.client(door, mode) as client:
+        tools = {tool.name for tool in (await client.list_tools()).tools}
+        resources = {str(resource.uri) for resource in (await client.list_resources()).resources}
+        templates = await client.list_resource_templates()
+        prompts = {prompt.name for prompt in (await client.list_prompts()).prompts}
+
+        assert tools == {"add", "whoami", "wait", "nap"}
+        assert resources == {"note://public/1"}
+        assert [t.uri_template for t in templates.resource_templates] == ["note://public/by-name/{name}"]
+        assert prompts == {"summary"}
+        assert (await client.read_resource("note://public/by-name/x")).contents[0].text == "x"
+        assert await client.get_prompt("summary")
+        for asked in (
+            client.call_tool("forbidden", {}),
+            client.read_resource("note://secret/1"),
+            client.read_resource("note://secret/by-name/x"),
+            client.read_resource("note://public/../secret/1"),
+            client.get_prompt("secret_prompt"),
+        ):
+            with pytest.raises(MCPError, match="Insufficient scope"):
+                await asked
+    assert not {"forbidden", "secret note", "secret prompt"} & set(site.events)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize("door", DOORS)
+async def test_a_token_for_one_tool_sees_and_uses_nothing_else(site, door, mode):
+    before = list(site.events)
+    async with site.client(door, mode, "one") as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == ["add"]
+        assert (await client.list_resources()).resources == []
+        assert (await client.list_resource_templates()).resource_templates == []
+        assert (await client.list_prompts()).prompts == []
+        assert (await client.call_tool("add", {"a": 1, "b": 1})).structured_content == {"result": 2}
+        for tool in ("whoami", "wait", "nap", "forbidden", "no such tool"):
+            with pytest.raises(MCPError, match=f"Insufficient scope: tools/call:{tool} is needed"):
+                await client.call_tool(tool, {"label": "x"})
+        assert (await client.call_tool("add", {"a": 2, "b": 2})).structured_content == {"result": 4}
+    assert {event for event in site.events if event not in before} <= {"started", "stopped"}
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])

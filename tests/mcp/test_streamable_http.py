@@ -118,6 +118,11 @@ async def test_a_known_method_needs_its_grant(mounted, policy, recorder):
     headers = modern_headers(policy.server, "resources/read", "note://1")
     assert (await request(mounted, body, **headers)).status == 403
     body = modern("completion/complete", **params)
+    other = {**params, "ref": {"type": "ref/prompt", "name": "secret"}}
+    headers = modern_headers(policy.server, "completion/complete")
+    refused = await request(mounted, modern("completion/complete", **other), **headers)
+    needed = 'scope="completion/complete prompts/get:secret"'
+    assert (refused.status, needed in refused.header("www-authenticate")) == (403, True)
     granted = await request(mounted, body, **modern_headers(policy.server, "completion/complete"))
     assert granted.status == 200
     assert "completed" in recorder.events
@@ -217,3 +222,14 @@ async def test_a_malformed_message_never_reaches_the_server(mounted, policy, rec
     answer = await request(mounted, body, **json_headers(policy.server))
     assert answer.status == 400
     assert recorder.events == []
+
+
+async def test_lists_in_event_streams_show_what_may_be_used(mounted, policy):
+    session = await open_session(mounted, policy.server)
+    body = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+    headers = {"mcp_session_id": session, "mcp_protocol_version": "2025-11-25"}
+    answer = await request(mounted, body, **json_headers(policy.server), **headers)
+    assert answer.header("content-type") == "text/event-stream"
+    names = {tool["name"] for tool in answer.message["result"]["tools"]}
+    assert names == {"echo", "whoami", "wait", "count", "crash"}
+    assert b"secret" not in answer.body

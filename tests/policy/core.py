@@ -5,24 +5,29 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import unquote
 
-from mcp_guard.mcp import jsonrpc
+from mcp_guard import nonce, tickets
+from mcp_guard.mcp import agreement, jsonrpc
 from mcp_guard.policy.credential import (
     DEAD_SESSION,
+    LIVE_NONCE,
     MALFORMED_CREDENTIAL,
     MISTYPED_TOKEN,
     NO_CREDENTIAL,
     UNKNOWN_TOKEN,
+    UNUSABLE_TICKET,
     Credential,
     IssuedToken,
     LiveSession,
     Presented,
     PresentedToken,
+    UnreadSession,
 )
 from mcp_guard.policy.decide import decide, permit
-from mcp_guard.policy.decision import Admitted, AwaitsSession, Decision, Fault, Reason, Refused
+from mcp_guard.policy.decision import Admitted, AwaitsSession, AwaitsTicket, Decision, Fault, Reason, Refused
 from mcp_guard.policy.endpoint import Endpoint, Messages
 from mcp_guard.policy.facts import Exchange, RequestFacts, RequestHead
 from mcp_guard.policy.headers import fold
+from mcp_guard.policy.ticket import Ticket, by_ticket, credential_of
 from mcp_guard.presented import present, present_text
 from mcp_guard.tokens import digest
 from tests.policy.snapshot_of_world import NOW, USER_IDS, snapshot
@@ -32,6 +37,27 @@ from tests.rows.row import Row
 
 SNAPSHOT: Final = snapshot()
 TOKEN_FOR_EVERYWHERE: Final = IssuedToken(SNAPSHOT.tokens[digest(world.ANY.text)])
+
+
+def _held(ticket: world.Ticket) -> Presented:
+    match ticket.held:
+        case world.Token(text=text):
+            return PresentedToken(digest(text), well_formed=True)
+        case world.Session(key=key):
+            return UnreadSession(key)
+        case text:
+            return LIVE_NONCE if text == world.NONCE else UNUSABLE_TICKET
+
+
+_TICKETS: Final = {
+    tickets.digest(ticket.text.encode()): Ticket(
+        ticket.endpoint,
+        b"" if ticket.origin is None else ticket.origin.url.encode(),
+        NOW + ticket.expires,
+        _held(ticket),
+    )
+    for ticket in world.TICKETS
+}
 _SESSIONS: Final = {session.key: session for session in world.SESSIONS}
 
 
@@ -39,9 +65,10 @@ def play(row: Row, *, now: float = NOW, age: float = 0.0) -> Decision:
     """Return what becomes of the head of a row's exchange and, if it is let in, of its body."""
     endpoint = SNAPSHOT.endpoints[row.endpoint].endpoint
     head = read(row.exchange, endpoint)
+    nonce.keep(world.NONCE)
     decision = settle(row.endpoint, head, look_up(present(head, endpoint)), now=now, age=age)
     if isinstance(decision, Admitted) and head.method in ("POST", "PUT", "PATCH"):
-        return judge_body(decision, row.exchange, endpoint)
+        return judge_body(decision, head, row.exchange, endpoint)
     return decision
 
 
@@ -74,6 +101,9 @@ def settle(
 ) -> Decision:
     """Return the decision, after the session it may wait for was read."""
     decision = decide(RequestFacts(name, head, credential, now, age), SNAPSHOT)
+    if isinstance(decision, AwaitsTicket):
+        held = credential_of(_TICKETS.get(decision.digest), name, head, now)
+        return by_ticket(settle(name, head, look_up(held), now=now, age=age))
     if not isinstance(decision, AwaitsSession):
         return decision
     session = _SESSIONS[decision.key]
@@ -84,7 +114,7 @@ def settle(
     return decide(RequestFacts(name, head, read_session, now, age), SNAPSHOT)
 
 
-def judge_body(admitted: Admitted, request: Request, endpoint: Endpoint) -> Decision:
+def judge_body(admitted: Admitted, head: RequestHead, request: Request, endpoint: Endpoint) -> Decision:
     """Return the decision about a body; what is said of bodies in ``mcp`` is no business of the rules."""
     if len(request.body) > endpoint.limits.body_bytes:
         return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
@@ -96,6 +126,10 @@ def judge_body(admitted: Admitted, request: Request, endpoint: Endpoint) -> Deci
         return Refused(Reason.MESSAGE_MALFORMED, admitted.cors, request_id=message.id, fault=fault)
     if message.bearer != jsonrpc.NO_BEARER:
         return Refused(Reason.CREDENTIAL_AMBIGUOUS, admitted.cors)
+    disagreement = agreement.disagreement(head.headers, message)
+    if disagreement is not None:
+        fault = Fault(-32020, disagreement)
+        return Refused(Reason.HEADERS_DISAGREE, admitted.cors, request_id=message.id, fault=fault)
     return admitted if message.operation is None else permit(admitted, message.operation)
 
 
@@ -115,6 +149,7 @@ def read(exchange: Head, endpoint: Endpoint) -> RequestHead:
         exchange.root_path,
         headers,
         None if repeated is None and plain else "repeated or not plain",
+        exchange.port,
     )
 
 

@@ -34,7 +34,7 @@ def mutants(module: ModuleType) -> Iterator[Mutant]:
     source = inspect.getsource(module)
     found: Counter[str] = Counter()
     for path, function in _functions(module):
-        for what, tree in _variants(ast.parse(source), path):
+        for what, tree in _variants(_alone(ast.parse(source), path), path):
             code = _code_at(compile(tree, module.__file__ or "", "exec"), path)
             name = f"{module.__name__.rpartition('.')[2]}.{'.'.join(path)}: {what}"
             found[name] += 1
@@ -63,6 +63,16 @@ def _functions(module: ModuleType) -> Iterator[tuple[tuple[str, ...], FunctionTy
                 method = attribute.fget if isinstance(attribute, property) else attribute
                 if isinstance(method, FunctionType) and method.__code__.co_filename == module.__file__:
                     yield (name, inner), method
+
+
+def _alone(tree: ast.Module, path: tuple[str, ...]) -> ast.Module:
+    """Take out of a module all but its imports and the function at the path: it is copied for each change."""
+    outer = _node_at(tree, path[:1])
+    if path[1:]:
+        outer.body = [_node_at(outer, path[1:])]
+    imports = (node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom))
+    tree.body = [*imports, outer]
+    return tree
 
 
 def _variants(tree: ast.Module, path: tuple[str, ...]) -> Iterator[tuple[str, ast.Module]]:
@@ -107,9 +117,9 @@ def _replace(field: str, number: int, value: ast.AST) -> Change:
     return lambda node: getattr(node, field).__setitem__(number, value)
 
 
-def _node_at(tree: ast.AST, path: tuple[str, ...]) -> ast.AST:
+def _node_at(tree: Any, path: tuple[str, ...]) -> Any:
     for name in path:
-        tree = next(node for node in tree.body if getattr(node, "name", None) == name)  # type: ignore[attr-defined]
+        tree = next(node for node in tree.body if getattr(node, "name", None) == name)
     return tree
 
 

@@ -61,8 +61,9 @@ def said_of(refused: Refused) -> dict[str, Any]:
     """Return the body of a refusal: who it answers, and what a client may show."""
     code, message, data = -32600, MESSAGES[refused.reason.value], {"correlation_id": CORRELATION_ID}
     if refused.operation is not None:
-        data["scope"] = refused.operation.grant
-        message += f": {refused.operation.grant} is needed"
+        grants = refused.operation.grants
+        data["scope"] = " ".join(grants)
+        message += f": {', '.join(grants)} {'is' if len(grants) == 1 else 'are'} needed"
     if refused.fault is not None:
         code, message = refused.fault
     error = {"code": code, "message": message, "data": data}

@@ -14,11 +14,11 @@ from mcp_guard.policy.endpoint import (
     Carrier,
     Endpoint,
     HostRules,
-    Limits,
     Messages,
     MissingOrigin,
     Profile,
 )
+from mcp_guard.policy.limits import Limits
 from mcp_guard.policy.scopes import Grants, compile_grants
 from mcp_guard.policy.snapshot import EndpointPolicy, Snapshot
 from mcp_guard.tokens import digest
@@ -41,6 +41,7 @@ def snapshot() -> Snapshot:
             _allowlist(name),
             _report_only(name, declared),
             _grants(tuple(declared.get("public_scopes", ()))),
+            _grants(tuple(declared.get("local_scopes", ()))),
         )
         for name, declared in ENDPOINTS.items()
     }
@@ -51,7 +52,7 @@ def snapshot() -> Snapshot:
 def endpoint(name: str, declared: dict[str, Any]) -> Endpoint:
     """Return the endpoint that the settings declare."""
     missing = declared.get("missing_origin", {})
-    carriers = declared.get("ws_credentials", ["header", "message"])
+    carriers = declared.get("ws_credentials", ["header", "message", "ticket"])
     header = declared.get("token_header")
     messages = Messages(declared.get("messages", "mcp"))
     return Endpoint(
@@ -61,12 +62,17 @@ def endpoint(name: str, declared: dict[str, Any]) -> Endpoint:
         messages=messages,
         methods=tuple(declared.get("methods", METHODS[messages])),
         missing_origin_http=MissingOrigin(missing.get("http", "bearer")),
-        missing_origin_ws=MissingOrigin(missing.get("ws", "refuse")),
+        missing_origin_ws=MissingOrigin(
+            missing.get("ws", "bearer" if declared["profile"] in ("backend", "local") else "refuse")
+        ),
         any_origin=declared.get("any_origin", False),
         ws_credentials=frozenset(map(Carrier, carriers)),
         token_every_message=declared.get("token_every_message", False),
         token_header=None if header is None else header.lower().encode(),
         public_scopes=tuple(declared.get("public_scopes", ())),
+        local_scopes=tuple(declared.get("local_scopes", ())),
+        nonce_query=declared.get("nonce_query", False),
+        require_nonce=declared.get("require_nonce", False),
         forward_authorization=declared.get("forward_authorization", False),
         require_tls=declared.get("require_tls", False),
         trusted_proxies=tuple(map(ipaddress.ip_network, TRUSTED_PROXIES)),

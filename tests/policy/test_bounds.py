@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcp_guard.mcp import jsonrpc, strict_json
-from mcp_guard.policy import content, reply
+from mcp_guard.policy import content, proxies, reply
 from mcp_guard.policy.credential import LiveSession, UnreadSession
 from mcp_guard.policy.decision import AwaitsSession, Reason, Refused
 from mcp_guard.policy.endpoint import Endpoint, HostRules, Messages, Profile
@@ -63,6 +63,17 @@ def test_long_paths_are_judged_and_not_remembered():
     assert is_plain("/" + "a" * 10_000)
     assert not is_plain("/" + "a" * 10_000 + "//")
     assert _is_plain.cache_info().currsize == before
+
+
+def test_addresses_are_remembered_unless_they_are_long():
+    before = proxies._parse.cache_info().currsize
+    zone = "fe80::1%" + "a" * 10_000
+
+    assert proxies.network_of("192.0.2.77") == "192.0.2.77"
+    assert proxies._parse.cache_info().currsize == before + 1
+    assert proxies.network_of(zone) == "fe80::"
+    assert proxies.network_of("x" * 10_000) == ""
+    assert proxies._parse.cache_info().currsize == before + 1
 
 
 def test_what_stands_in_a_traceback_holds_no_secret():

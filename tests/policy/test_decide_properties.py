@@ -12,9 +12,12 @@ from mcp_guard.policy.allowlist import Listing
 from mcp_guard.policy.credential import IssuedToken
 from mcp_guard.policy.decide import decide
 from mcp_guard.policy.decision import (
+    EACH_TIME,
+    FOR_GOOD,
     Admitted,
     AwaitsMessage,
     AwaitsSession,
+    AwaitsTicket,
     PreflightGranted,
     Reason,
     Refused,
@@ -57,7 +60,9 @@ def policy_of(of: RequestFacts) -> EndpointPolicy | None:
 def test_every_exchange_comes_to_a_decision_with_an_answer(given_: RequestFacts):
     decision = decide(given_, SNAPSHOT)
 
-    assert isinstance(decision, Admitted | PreflightGranted | Refused | AwaitsSession | AwaitsMessage)
+    assert isinstance(
+        decision, Admitted | PreflightGranted | Refused | AwaitsSession | AwaitsTicket | AwaitsMessage
+    )
     if isinstance(decision, Refused):
         policy = policy_of(given_)
         answer = reply.refusal(decision, policy and policy.endpoint, "id")
@@ -165,11 +170,11 @@ def test_switching_report_only_off_lets_nobody_in(given_: RequestFacts):
 
 @quickly
 @given(facts(), st.floats(0, 1))
-def test_what_is_let_in_is_let_in_until_its_deadline(given_: RequestFacts, part: float):
+def test_a_decision_stays_the_same_until_its_deadline(given_: RequestFacts, part: float):
     decision = decide(given_, SNAPSHOT)
-    if not isinstance(decision, Admitted):
+    if not isinstance(decision, Admitted | PreflightGranted | Refused) or decision.until == EACH_TIME:
         return
-    end = decision.until or given_.now + 1e9
+    end = given_.now + 1e9 if decision.until == FOR_GOOD else decision.until
     later = given_.now + part * (end - given_.now - 1)
     if later < given_.now:
         return

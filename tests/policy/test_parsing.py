@@ -16,8 +16,8 @@ from mcp_guard.policy.credential import (
     without_cookies,
 )
 from mcp_guard.policy.endpoint import HostRules
-from mcp_guard.policy.headers import JOINED, SINGLE, fold
-from mcp_guard.tokens import is_well_formed, mint
+from mcp_guard.policy.headers import JOINED, PARAMETER, SINGLE, fold
+from mcp_guard.tokens import PREFIX, SECRET_LENGTH, is_well_formed, mint
 from tests.rows import world
 
 thoroughly = settings(max_examples=150, deadline=None)
@@ -44,9 +44,10 @@ def test_headers_fold_to_one_value_each(given_: list[tuple[bytes, bytes]]):
     for name, value in folded.values.items():
         values = [one.strip(b" \t") for key, one in given_ if key == name]
         assert value == (JOINED[name].join(values) if name in JOINED else values[0])
-    twice = [name for name in SINGLE if sum(key == name for key, _ in given_) > 1]
+    parameters = {key for key, _ in given_ if key.startswith(PARAMETER)}
+    twice = [name for name in {*SINGLE, *parameters} if sum(key == name for key, _ in given_) > 1]
     assert (folded.defect is not None) is bool(twice)
-    assert folded.values.keys() <= {*SINGLE, *JOINED}
+    assert folded.values.keys() <= {*SINGLE, *JOINED, *parameters}
 
 
 @pytest.mark.parametrize("name", sorted(SINGLE))
@@ -108,3 +109,8 @@ def test_a_token_text_is_well_formed_only_with_its_checksum():
         other = "0" if text[position] != "0" else "1"
         assert not is_well_formed(text[:position] + other + text[position + 1 :])
     assert is_well_formed(world.SERVER.text)
+
+
+@pytest.mark.parametrize(("letter", "checksum"), [("0", "1Xr78G"), ("A", "0aOhgL"), ("z", "10YD37")])
+def test_the_checksum_of_a_token_text_is_what_it_always_was(letter: str, checksum: str):
+    assert is_well_formed(PREFIX + letter * SECRET_LENGTH + checksum)

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 SCRIPT = """
-import sys
-import mcp_guard.policy.decide, mcp_guard.policy.reply, mcp_guard.policy.stamp, mcp_guard.presented
+import importlib, pkgutil, sys
+import mcp_guard.policy
+for module in pkgutil.iter_modules(mcp_guard.policy.__path__, "mcp_guard.policy."):
+    importlib.import_module(module.name)
 print(sorted({"django", "channels", "asyncio", "threading", "socket", "logging"} & set(sys.modules)))
 """
 

@@ -7,9 +7,9 @@ import pytest
 from mcp_guard.policy.credential import NO_CREDENTIAL
 from mcp_guard.policy.decision import Reason, Refused
 from tests import table
-from tests.policy import core, outcome
+from tests.policy import core, outcome, servers
 from tests.rows.exchanges import bearer, post
-from tests.rows.outcomes import MESSAGES, Opens, RefusesHandshake
+from tests.rows.outcomes import MESSAGES, OF_BOUNDS, Opens, RefusesHandshake
 from tests.rows.row import Row
 from tests.rows.world import SERVER
 
@@ -74,5 +74,12 @@ def test_every_reason_is_the_outcome_of_some_row():
         if isinstance(row.outcome, Opens) and row.outcome.closes
     }
     of_time_and_faults = {"authentication_timeout", "policy_too_old", "store_unreadable", "guard_missing"}
+    of_servers = {reason.value for reason in servers.REASONS}
+    of_ticket_desk = {"tickets_exhausted"}
+    of_answers = {"list_unreadable"}
 
-    assert of_rows | closing | of_time_and_faults == {reason.value for reason in Reason} == set(MESSAGES)
+    assert (
+        of_rows | closing | of_time_and_faults | of_servers | of_ticket_desk | of_answers | set(OF_BOUNDS)
+        == {reason.value for reason in Reason}
+        == set(MESSAGES)
+    )

@@ -7,12 +7,15 @@ from typing import Any, Final
 
 DAY: Final = 86400
 
+LOCAL_HOSTS: Final = ["localhost", "127.0.0.1", "[::1]"]
+
 ENDPOINTS: Final[dict[str, dict[str, Any]]] = {
     "partner": {"profile": "partner"},
     "partner-guests": {"profile": "partner", "public_scopes": ["guest"]},
     "partner-strict": {"profile": "partner", "missing_origin": {"http": "refuse"}},
     "partner-agents": {"profile": "partner", "missing_origin": {"ws": "bearer"}},
     "partner-header": {"profile": "partner", "ws_credentials": ["header"]},
+    "partner-offers": {"profile": "partner", "ws_credentials": ["header", "ticket", "subprotocol"]},
     "partner-first": {
         "profile": "partner",
         "ws_credentials": ["message"],
@@ -46,12 +49,22 @@ ENDPOINTS: Final[dict[str, dict[str, Any]]] = {
     "token": {"profile": "token"},
     "token-any": {"profile": "token", "any_origin": True},
     "hooks": {"profile": "backend"},
-    "hooks-sockets": {"profile": "backend", "missing_origin": {"ws": "bearer"}},
+    "hooks-sockets": {"profile": "backend", "missing_origin": {"ws": "refuse"}},
     "public": {"profile": "public", "public_scopes": ["guest"]},
     "public-bare": {"profile": "public"},
     "api": {"profile": "partner", "messages": "http", "limits": {"body_bytes": 1024}},
     "api-public": {"profile": "public", "messages": "http", "public_scopes": ["http-reading"]},
     "api-oauth": {"profile": "token", "messages": "http", "forward_authorization": True},
+    "local": {"profile": "local", "hosts": LOCAL_HOSTS, "local_scopes": ["reading"]},
+    "local-bare": {"profile": "local", "hosts": LOCAL_HOSTS},
+    "local-strict": {"profile": "local", "hosts": ["127.0.0.1:8765"], "require_nonce": True},
+    "local-query": {
+        "profile": "local",
+        "hosts": LOCAL_HOSTS,
+        "nonce_query": True,
+        "local_scopes": ["reading"],
+        "token_header": "X-MCP-Auth-Token",
+    },
     "elsewhere": {"profile": "partner"},
 }
 """What MCP_GUARD["ENDPOINTS"] declares while the table is played."""
@@ -72,5 +85,7 @@ TRUSTED_PROXIES: Final = ("10.0.0.0/8",)
 MCP_GUARD: Final = {
     "ENDPOINTS": {name: {"hosts": list(HOSTS), **declared} for name, declared in ENDPOINTS.items()},
     "TRUSTED_PROXIES": list(TRUSTED_PROXIES),
+    "FAILURES_PER_ADDRESS": 100_000,
+    "FAILURES_PER_TOKEN": 100_000,
 }
-"""The setting while the table is played."""
+"""The setting while the table is played. Every row comes from one address, so it may fail as often."""

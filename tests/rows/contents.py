@@ -101,7 +101,13 @@ LENGTHS: Final = [
             ),
             _LARGE,
         ),
+        ("a length of the size of a disk", post(bearer(SERVER), length="9" * 12), _LARGE),
         ("a length that lies is not believed", post(bearer(SERVER), length="9" * 30), _LARGE),
+        (
+            "a length behind zeros is not believed",
+            post(bearer(SERVER), length="0" * 19 + "1" + "9" * 12),
+            _LARGE,
+        ),
         (
             "too large: the page of a listed origin may read it",
             post(origin(PLAIN), bearer(ANY), body=_padded(1025)),
@@ -240,7 +246,6 @@ _LACKING: Final = (
     ("a method that names nothing", request("logging/setLevel", level="debug"), "logging/setLevel"),
     ("a method nobody knows", request("tools/drop"), "tools/drop"),
     ("a method in another case", request("Tools/List"), "Tools/List"),
-    ("completion", request("completion/complete"), "completion/complete"),
     (
         "another resource method",
         request("resources/subscribe", uri="note://public/docs/a"),

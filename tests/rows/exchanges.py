@@ -16,12 +16,16 @@ HOST: Final = "api.example.com"
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """What every exchange has. ``target`` is the path below the mount as it is on the wire."""
+    """What every exchange has. ``target`` is the path below the mount as it is on the wire.
+
+    ``port`` is the one that the server listens on, UNIX_SOCKET where it listens on none.
+    """
 
     headers: Headers = ()
     target: str = "/mcp"
     query: str = ""
     peer: str = "203.0.113.9"
+    port: int = 8000
     root_path: str = ""
 
     @property
@@ -69,6 +73,10 @@ def bearer(of: Token | str) -> Header:
 
 def cookie(of: Session, before: str = "theme=dark; ", name: str = "sessionid") -> Header:
     return ("Cookie", f"{before}{name}={of.key}")
+
+
+def nonce(value: str) -> Header:
+    return ("X-MCP-Nonce", value)
 
 
 def fetch_site(value: str) -> Header:

@@ -334,17 +334,17 @@ PROFILES: Final = [
             _refuses("origin_not_expected"),
         ),
         (
-            "backend profile: no Origin, unless missing_origin says so",
-            handshake(bearer(SERVER)),
-            _refuses("origin_missing"),
+            "backend profile: no Origin, since nothing there has one",
+            handshake(bearer(SERVER), messages=_ONE),
+            _SERVER,
         ),
     ),
     *on(
         "hooks-sockets",
         (
-            "backend profile: no Origin where missing_origin says so",
-            handshake(bearer(SERVER), messages=_ONE),
-            _SERVER,
+            "backend profile: no Origin where missing_origin refuses it",
+            handshake(bearer(SERVER)),
+            _refuses("origin_missing"),
         ),
     ),
     *on(

@@ -94,6 +94,23 @@ CHALLENGED: Final[Answer] = REFUSED | {"www-authenticate": 'Bearer realm="mcp"'}
 INVALID_TOKEN: Final[Answer] = REFUSED | {"www-authenticate": 'Bearer realm="mcp", error="invalid_token"'}
 UNAVAILABLE: Final[Answer] = REFUSED | {"retry-after": "5"}
 
+OF_BOUNDS: Final = {
+    "body_too_slow": (408, 4408),
+    "failures_too_many": (429, 4429),
+    "sockets_too_many": (429, 4429),
+    "sockets_of_address": (429, 4429),
+    "sockets_of_principal": (429, 4429),
+    "streams_of_principal": (429, 4429),
+    "calls_of_principal": (429, 4429),
+    "call_too_large": (429, 4429),
+    "messages_too_fast": (429, 4429),
+    "call_too_long": (504, 4408),
+    "socket_idle": (408, 4408),
+    "socket_too_old": (408, 4408),
+    "peer_not_reading": (408, 4408),
+}
+"""Status and close code of what goes beyond a bound; no decision about a head says so."""
+
 _EXPOSED: Final = "Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After"
 _CREDENTIALS: Final = {"access-control-allow-credentials": "true"}
 
@@ -217,18 +234,42 @@ MESSAGES: Final = {
     "token_client_disabled": "Invalid token",
     "token_wrong_endpoint": "Invalid token",
     "token_wrong_kind": "Invalid token",
+    "peer_not_local": "Origin not allowed",
+    "nonce_missing": "Authentication required",
+    "nonce_wrong": "Invalid token",
+    "ticket_unusable": "Invalid token",
+    "tickets_exhausted": "Too many requests",
     "principal_changed": "Invalid token",
     "method_not_allowed": "Method not allowed",
     "content_type": "Content-Type must be application/json in UTF-8, without encoding",
     "content_encoding": "Content-Type must be application/json in UTF-8, without encoding",
     "body_too_large": "Too large",
     "message_malformed": "Not one valid JSON-RPC message",
+    "headers_disagree": "Headers and message disagree",
     "message_not_text": "Text messages only",
     "message_too_large": "Too large",
     "authentication_timeout": "Authentication required",
     "scope_insufficient": "Insufficient scope",
+    "list_unreadable": "The list could not be read",
+    "body_too_slow": "Timed out",
+    "failures_too_many": "Too many requests",
+    "sockets_too_many": "Too many requests",
+    "sockets_of_address": "Too many requests",
+    "sockets_of_principal": "Too many requests",
+    "streams_of_principal": "Too many requests",
+    "calls_of_principal": "Too many requests",
+    "call_too_large": "Too many requests",
+    "messages_too_fast": "Too many requests",
+    "call_too_long": "The call took too long",
+    "socket_idle": "Timed out",
+    "socket_too_old": "Timed out",
+    "peer_not_reading": "Timed out",
     "policy_too_old": "Policy not available",
     "store_unreadable": "Policy not available",
     "guard_missing": "Policy not available",
+    "server_unknown": "Server not available",
+    "server_disabled": "Server not available",
+    "server_not_approved": "Server not available",
+    "server_unusable": "Server not available",
 }
 """What a refused party is told, by the private reason."""

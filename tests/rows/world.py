@@ -67,6 +67,24 @@ class Session:
     is_stale: bool = False
 
 
+@dataclass(frozen=True)
+class Ticket:
+    """A ticket that nobody has redeemed yet. ``held`` is what it was asked for with, ``origin`` the page.
+
+    A text that is held is a nonce.
+    """
+
+    name: str
+    held: Token | Session | str
+    origin: Origin | None
+    endpoint: str = "partner"
+    expires: int = 20
+    text: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", "mcpt_" + hashlib.sha256(self.name.encode()).hexdigest()[:43])
+
+
 def fixed_text(name: str) -> str:
     """Return a well-formed token text that is the same in every process."""
     number = int.from_bytes(hashlib.sha256(name.encode()).digest())
@@ -76,7 +94,13 @@ def fixed_text(name: str) -> str:
 
 SCOPES: Final = {
     "reading": ["tools/call:read_note", "resources/read:note://public/docs/*", "prompts/get:summary"],
-    "writing": ["tools/call:write_note", "logging/setLevel"],
+    "writing": [
+        "tools/call:write_note",
+        "logging/setLevel",
+        "completion/complete",
+        "subscriptions/listen",
+        "resources/subscribe:note://public/docs/*",
+    ],
     "guest": ["tools/call:read_note"],
     "http-reading": ["http:GET"],
     "http-writing": ["http:POST", "http:PATCH"],
@@ -108,12 +132,20 @@ ELSEWHERE: Final = Origin("https://elsewhere.acme.example", ACME, ("elsewhere",)
 NOWHERE: Final = Origin("https://nowhere.acme.example", ACME, (), cookies=True)
 LEAVING_ORIGIN: Final = Origin("https://leaving.example", LEAVING, cookies=True)
 STAYING_ORIGIN: Final = Origin("https://staying.example", LEAVING, cookies=True)
+TOOL_PAGE: Final = Origin(
+    "http://localhost:3000", ACME, ("local", "local-bare", "local-strict", "local-query"), cookies=True
+)
 OWN: Final = Origin("http://api.example.com", ACME, ("portal", "portal-report", "partner"), cookies=True)
 OWN_TLS: Final = Origin("https://api.example.com", ACME, ("portal", "portal-agents"))
 ORIGINS: Final = (
     APP, PLAIN, PORT, V6, LIMITED, EXPIRED_LISTING, SWITCHED_OFF, OF_DISABLED, OF_INITECH, ELSEWHERE, NOWHERE,
-    LEAVING_ORIGIN, STAYING_ORIGIN, OWN, OWN_TLS,
+    LEAVING_ORIGIN, STAYING_ORIGIN, TOOL_PAGE, OWN, OWN_TLS,
 )  # fmt: skip
+
+NONCE: Final = hashlib.sha256(b"nonce").hexdigest()
+"""The nonce of the local endpoints while the table is played."""
+
+OLD_NONCE: Final = hashlib.sha256(b"an earlier nonce").hexdigest()
 
 UNLISTED: Final = "https://evil.example"
 
@@ -154,3 +186,30 @@ STALE_SESSION: Final = Session("oldsession0123456789abcdefghijkl", ADA, is_stale
 NO_SESSION: Final = Session("nosession00123456789abcdefghijkl", None)
 LEAVING_SESSION: Final = Session("leavingsession3456789abcdefghijk", EVE)
 SESSIONS: Final = (LEAVING_SESSION, ADAS_SESSION, EVES_SESSION, BOBS_SESSION, STALE_SESSION, NO_SESSION)
+
+ANYS_TICKET: Final = Ticket("any's", ANY, PLAIN)
+BROWSERS_TICKET: Final = Ticket("browser's", BROWSER, PLAIN)
+ADAS_TICKET: Final = Ticket("ada's token's", ADAS, PLAIN)
+SESSIONS_TICKET: Final = Ticket("ada's session's", ADAS_SESSION, APP)
+PLAIN_SESSIONS_TICKET: Final = Ticket("ada's session's where cookies do not count", ADAS_SESSION, PLAIN)
+STALE_SESSIONS_TICKET: Final = Ticket("an ended session's", STALE_SESSION, APP)
+REVOKEDS_TICKET: Final = Ticket("a revoked token's", REVOKED, PLAIN)
+OTHER_CLIENTS_TICKET: Final = Ticket("another client's", OF_OTHER_CLIENT, PLAIN)
+EXPIRED_TICKET: Final = Ticket("expired", ANY, PLAIN, expires=-1)
+TICKET_FOR_ELSEWHERE: Final = Ticket("for elsewhere", ANY, PLAIN, "elsewhere")
+AGENTS_TICKET: Final = Ticket("an agent's", SERVER, None, "partner-agents")
+PAGES_TICKET: Final = Ticket("a page's", ANY, PLAIN, "partner-agents")
+HEADERS_TICKET: Final = Ticket("where only headers count", ANY, PLAIN, "partner-header")
+EVERYS_TICKET: Final = Ticket("where every message has a token", ANY, PLAIN, "partner-every")
+GUESTS_TICKET: Final = Ticket("an ended session's where guests come", STALE_SESSION, APP, "partner-guests")
+OFFERS_TICKET: Final = Ticket("where subprotocols count", ANY, PLAIN, "partner-offers")
+NONCES_TICKET: Final = Ticket("the nonce's", NONCE, TOOL_PAGE, "local")
+OLD_NONCES_TICKET: Final = Ticket("an earlier nonce's", OLD_NONCE, TOOL_PAGE, "local")
+PUBLICS_TICKET: Final = Ticket("where nothing is read", ANY, PLAIN, "public")
+UNKNOWN_TICKET: Final = Ticket("of no row", ANY, PLAIN)
+TICKETS: Final = (
+    ANYS_TICKET, BROWSERS_TICKET, ADAS_TICKET, SESSIONS_TICKET, PLAIN_SESSIONS_TICKET, STALE_SESSIONS_TICKET,
+    REVOKEDS_TICKET, OTHER_CLIENTS_TICKET, EXPIRED_TICKET, TICKET_FOR_ELSEWHERE, AGENTS_TICKET, PAGES_TICKET,
+    HEADERS_TICKET, EVERYS_TICKET, PUBLICS_TICKET, GUESTS_TICKET,
+    OFFERS_TICKET, NONCES_TICKET, OLD_NONCES_TICKET,
+)  # fmt: skip

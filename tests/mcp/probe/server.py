@@ -67,3 +67,36 @@ def nap() -> str:
 async def forbidden() -> str:
     note("forbidden")
     return "this was not granted"
+
+
+@server.resource("note://public/1")
+async def public_note() -> str:
+    return "known to all"
+
+
+@server.resource("note://secret/1")
+async def secret_note() -> str:
+    note("secret note")
+    return "nobody's business"
+
+
+@server.resource("note://public/by-name/{name}")
+async def public_note_of(name: str) -> str:
+    return name
+
+
+@server.resource("note://secret/by-name/{name}")
+async def secret_note_of(name: str) -> str:
+    note("secret note")
+    return name
+
+
+@server.prompt()
+async def summary() -> str:
+    return "Sum it up."
+
+
+@server.prompt()
+async def secret_prompt() -> str:
+    note("secret prompt")
+    return "Tell it all."
