@@ -19,9 +19,11 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from mcp_guard import changes
 from mcp_guard.admin import columns
+from mcp_guard.admin.client_page import MOST, asked, client_page, usual_endpoint
 from mcp_guard.admin.policy import PolicyAdmin, listed
 from mcp_guard.changes import Actor
-from mcp_guard.forms import ClientForm
+from mcp_guard.explain.explanation import explain
+from mcp_guard.forms import CheckForm, ClientForm
 from mcp_guard.models import AllowedOrigin, Client, Token
 
 
@@ -74,6 +76,9 @@ class ClientAdmin(PolicyAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
         """Render the form with a link to the revocation of all tokens, for who may do that."""
         context["may_revoke"] = self.has_revoke_permission(request)
+        context["may_check"] = self.has_check_permission(request)
+        client = context.get("original")
+        context["known"] = client_page(request, client, timezone.now()) if client is not None else None
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.action(description=gettext_lazy("Disable selected clients"), permissions=["change"])
@@ -87,10 +92,38 @@ class ClientAdmin(PolicyAdmin):
         self._switch(request, queryset.filter(active=False), active=True)
 
     def get_urls(self) -> list[URLPattern]:
-        """Return Django's views and the one that revokes all tokens of a client."""
-        view = self.admin_site.admin_view(self.revoke_view)
+        """Return Django's views, the one that revokes all tokens of a client, and the check."""
+        wrap = self.admin_site.admin_view
         name = "mcp_guard_client_revoke_tokens"
-        return [path("<int:object_id>/revoke-tokens/", view, name=name), *super().get_urls()]
+        return [
+            path("<int:object_id>/revoke-tokens/", wrap(self.revoke_view), name=name),
+            path("<int:object_id>/check/", wrap(self.check_view), name="mcp_guard_client_check"),
+            *super().get_urls(),
+        ]
+
+    def has_check_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may ask what would be let in."""
+        user: Any = request.user
+        return bool(user.has_perm("mcp_guard.check_client"))
+
+    def check_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
+        """Ask what to check; a POST answers it step by step and changes nothing."""
+        client = self.found(request, str(object_id), permitted=self.has_check_permission(request))
+        form = CheckForm(
+            request.POST if request.method == "POST" else None,
+            client=client,
+            initial={"endpoint": usual_endpoint(client)},
+        )
+        found = explain(form.question(), timezone.now()) if form.is_bound and form.is_valid() else None
+        context = {
+            "title": _("Check what %s would be let in to") % client,
+            "original": client,
+            "form": form,
+            "found": found,
+            "origins": client.origins.values_list("origin", flat=True)[:MOST],
+            "asked": asked(client),
+        }
+        return self.page(request, "client/check.html", context)
 
     def revoke_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
         """Ask before all tokens of a client are revoked; a POST revokes them."""

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Final
 
+from django.utils import timezone
+from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from mcp_guard import conf
 from mcp_guard.admin.states import LABELS, WORKING, State
+from mcp_guard.conf.servers import PREFIX
+from mcp_guard.endpoints import endpoints_of
 from mcp_guard.forms.fields import is_grant
+from mcp_guard.policy.credential import TokenKind
 from mcp_guard.policy.origin import OriginError, canonical
 
 NOTHING: Final = "-"
@@ -28,17 +34,32 @@ def code(text: object) -> SafeString:
     return format_html('<bdi class="mcp-guard-code">{}</bdi>', text)
 
 
-def endpoints(stored: object) -> SafeString:
-    """Return the endpoints of a row, marking none, undeclared ones and what is no list."""
+def moment(text: str) -> str:
+    """Return an ISO 8601 moment in the project's zone, as people read it."""
+    return localize(timezone.localtime(datetime.fromisoformat(text)))
+
+
+def endpoints(stored: object, known: Collection[str] | None = None) -> SafeString:
+    """Return the endpoints of a row, marking none, undeclared ones and what is no list.
+
+    ``known`` are those that there are, where somebody has asked already.
+    """
     if not isinstance(stored, list):
         return warning(_("not a list of names: opens nothing"))
     if not stored:
         return warning(_("opens nothing"))
-    declared = conf.parse().endpoints
+    declared = _declared(list(map(str, stored))) if known is None else known
     return _joined(
         code(name) if name in declared else warning(_("%(name)s (not declared)") % {"name": name})
         for name in map(str, stored)
     )
+
+
+def _declared(names: list[str]) -> Collection[str]:
+    """Return the endpoints that there are; rows of servers are asked only where one of them is named."""
+    settings = conf.parse()
+    of_servers = any(name.startswith(PREFIX) for name in names)
+    return endpoints_of(settings) if of_servers else settings.endpoints
 
 
 def grants(stored: object) -> SafeString:
@@ -58,6 +79,15 @@ def scopes(found: Iterable[object]) -> SafeString:
     """Return the names of scopes, marking none."""
     names = [code(scope) for scope in found]
     return _joined(names) if names else warning(_("opens nothing"))
+
+
+def kind(stored: str) -> SafeString:
+    """Return the kind of a token, the weaker one with a warning."""
+    if stored not in {known.value for known in TokenKind}:
+        return warning(_("%(kind)s: no such kind") % {"kind": stored})
+    if stored == TokenKind.ANY.value:
+        return warning(_("any: works from everywhere"))
+    return code(stored)
 
 
 def state(found: State) -> SafeString:

@@ -12,6 +12,7 @@ from django.db.models import Count, Q, QuerySet
 
 from mcp_guard import conf
 from mcp_guard.admin import states
+from mcp_guard.endpoints import endpoints_of
 from mcp_guard.models import AllowedOrigin, EndpointState, Token
 from mcp_guard.policy.endpoint import Endpoint, Profile
 
@@ -60,7 +61,7 @@ class EndpointRow:
 
 def rows(now: datetime) -> list[EndpointRow]:
     """Return every declared endpoint, then the names that only rows know."""
-    declared = conf.parse().endpoints
+    declared = endpoints_of(conf.parse())
     stored = dict(EndpointState.objects.values_list("name", "report_only_until"))
     origins = _count(AllowedOrigin.objects.filter(_working(states.origins_in, now)))
     tokens = _count(Token.objects.filter(_working(states.tokens_in, now)))
@@ -114,9 +115,17 @@ def _facts(endpoint: Endpoint) -> list[tuple[str, str]]:
         ),
         ("ws_credentials", " ".join(sorted(carrier.value for carrier in endpoint.ws_credentials))),
         ("public_scopes", " ".join(endpoint.public_scopes)),
+        ("local_scopes", " ".join(endpoint.local_scopes)),
         ("token_header", (endpoint.token_header or b"").decode()),
     ]
-    flags = ("any_origin", "token_every_message", "forward_authorization", "require_tls")
+    flags = (
+        "any_origin",
+        "token_every_message",
+        "forward_authorization",
+        "require_tls",
+        "nonce_query",
+        "require_nonce",
+    )
     return [(name, value) for name, value in facts if value] + [
         (name, "yes") for name in flags if getattr(endpoint, name)
     ]

@@ -16,11 +16,13 @@ from django.utils.translation import gettext as _
 
 from mcp_guard import changes
 from mcp_guard.admin import status
+from mcp_guard.admin.dashboard import may_see_any
 from mcp_guard.admin.endpoint_rows import EndpointRow, rows
 from mcp_guard.admin.policy import PolicyAdmin
 from mcp_guard.changes import Actor
 from mcp_guard.forms import ReportOnlyForm
 from mcp_guard.forms.policy import add_refusal
+from mcp_guard.report_only import DAYS, would_refuse
 
 if TYPE_CHECKING:
     from mcp_guard.models import EndpointState
@@ -38,13 +40,14 @@ class EndpointStateAdmin(PolicyAdmin):
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        """Return the list, the page of one endpoint, its two switches and the status page.
+        """Return the list, the page of one endpoint, its two switches, the dashboard and the status page.
 
         Django's own views of adding, changing and deleting rows are left out.
         """
         wrap, name = self.admin_site.admin_view, "mcp_guard_endpointstate_"
         return [
             path("", wrap(self.changelist_view), name=f"{name}changelist"),
+            path("dashboard/", wrap(self.dashboard_view), name="mcp_guard_dashboard"),
             path("status/", wrap(self.status_view), name="mcp_guard_status"),
             path("<path:object_id>/change/", wrap(self.endpoint_view), name=f"{name}change"),
             path("<path:object_id>/report-only/", wrap(self.report_only_view), name=f"{name}report_only"),
@@ -102,6 +105,11 @@ class EndpointStateAdmin(PolicyAdmin):
         text = _("The endpoint %(name)s refuses unlisted origins.") % {"name": row.name}
         return self._done(request, state, text, messages.SUCCESS)
 
+    def dashboard_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Show what the index of the app shows, for sites with an index of their own."""
+        _require(permitted=may_see_any(request.user))
+        return self.page(request, "dashboard.html", {"title": _("MCP guard")})
+
     def status_view(self, request: HttpRequest) -> HttpResponseBase:
         """Show the revision, the rows that cannot be used, and the processes."""
         _require(permitted=self.has_view_or_change_permission(request))
@@ -122,8 +130,23 @@ class EndpointStateAdmin(PolicyAdmin):
             "form": form,
             "media": self.media + form.media,
             "may_change": self.has_change_permission(request) and row.asks_allowlist,
+            **self._would_refuse(request, row),
         }
         return self.page(request, "endpointstate/endpoint.html", context)
+
+    def _would_refuse(self, request: HttpRequest, row: EndpointRow) -> dict[str, Any]:
+        """Return what enforcing would refuse, for who may see refusals, where the allowlist is asked."""
+        user: Any = request.user
+        may_see = any(user.has_perm(f"mcp_guard.{verb}_refusal") for verb in ("view", "change", "approve"))
+        if not row.asks_allowlist:
+            return {}
+        return {
+            "may_see_refusals": may_see,
+            "would_refuse": would_refuse(row.name, row.now) if may_see else None,
+            "days": DAYS,
+            "may_approve": user.has_perm("mcp_guard.approve_refusal"),
+            "may_list": user.has_perm("mcp_guard.add_allowedorigin"),
+        }
 
     def _done(self, request: HttpRequest, state: EndpointState, text: str, level: int) -> HttpResponseBase:
         self.log_change(request, state, text)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet, TextField
@@ -15,6 +15,8 @@ from django.utils.translation import gettext_lazy as _
 
 from mcp_guard import conf
 from mcp_guard.admin import states
+from mcp_guard.endpoints import endpoints_of
+from mcp_guard.token_uses import idle, idle_grants, never_used
 
 
 class EndpointFilter(admin.SimpleListFilter):
@@ -26,14 +28,16 @@ class EndpointFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the declared endpoints."""
-        return [(name, name) for name in sorted(conf.parse().endpoints)] + [(self.none, _("opens nothing"))]
+        return [(name, name) for name in sorted(endpoints_of(conf.parse()))] + [
+            (self.none, _("opens nothing"))
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows whose list holds the name, read as text: not every database can look into JSON."""
         name = self.value()
         if name == self.none:
             return queryset.filter(endpoints=[])
-        if name not in conf.parse().endpoints:
+        if name not in endpoints_of(conf.parse()):
             return queryset
         as_text: QuerySet[Any] = queryset.alias(endpoints_text=Cast("endpoints", TextField()))
         return as_text.filter(endpoints_text__contains=f'"{name}"')
@@ -76,6 +80,35 @@ class OriginStateFilter(_StateFilter):
         return queryset if state is None else queryset.filter(states.origins_in(state, timezone.now()))
 
 
+class UseFilter(admin.SimpleListFilter):
+    """Tokens by when they were used, and whether all of their grants are."""
+
+    title = _("use")
+    parameter_name = "use"
+    most: ClassVar = 5_000
+    """How many tokens with idle grants are shown at most, the oldest; databases bound lists of ids."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return what there is to look at."""
+        return [
+            ("never", _("never used")),
+            ("idle", _("not used in 30 days")),
+            ("over-scoped", _("over-scoped: grants not used in 30 days")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the tokens of the chosen use."""
+        match self.value():
+            case "never":
+                return queryset.filter(never_used())
+            case "idle":
+                return queryset.filter(idle(timezone.now()))
+            case "over-scoped":
+                return queryset.filter(pk__in=sorted(idle_grants(queryset, timezone.now()))[: self.most])
+            case _:
+                return queryset
+
+
 class SubjectFilter(admin.SimpleListFilter):
     """Audit events about one kind of row: the part of the tag before the colon."""
 
@@ -89,6 +122,7 @@ class SubjectFilter(admin.SimpleListFilter):
             ("endpoint", _("endpoints")),
             ("origin", _("origins")),
             ("scope", _("scopes")),
+            ("server", _("registered servers")),
             ("token", _("tokens")),
         ]
 

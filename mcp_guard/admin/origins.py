@@ -28,6 +28,7 @@ class AllowedOriginAdmin(PolicyAdmin):
     """List and unlist origins."""
 
     form = OriginForm
+    names_endpoints = True
     fields = ("origin", "client", "endpoints", "cookies", "active", "expires_at", "note")
     readonly_fields: ClassVar = ["origin_shown", "endpoints_shown"]
     shown_instead: ClassVar = {"origin": "origin_shown", "endpoints": "endpoints_shown"}
@@ -47,7 +48,7 @@ class AllowedOriginAdmin(PolicyAdmin):
     @admin.display(description=gettext_lazy("endpoints"))
     def endpoints_shown(self, row: AllowedOrigin) -> SafeString:
         """Return the endpoints it opens."""
-        return columns.endpoints(row.endpoints)
+        return columns.endpoints(row.endpoints, getattr(row, "known_endpoints", None))
 
     @admin.display(description=gettext_lazy("state"))
     def state_shown(self, row: AllowedOrigin) -> SafeString:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models, router, transaction
@@ -19,20 +19,19 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy
 
+from mcp_guard import conf
+from mcp_guard.admin.screens import Screens
 from mcp_guard.changes import Actor
+from mcp_guard.endpoints import endpoints_of
 from mcp_guard.forms.policy import PolicyForm
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise as StrOrPromise
 
-    _ModelAdmin = admin.ModelAdmin[Any]
-else:
-    _ModelAdmin = admin.ModelAdmin
-
 EDITED_PAST = gettext_lazy("This row was edited past the admin and is ignored; save it to repair it.")
 
 
-class PolicyAdmin(_ModelAdmin):
+class PolicyAdmin(Screens):
     """A screen over one model of policy; subclasses say which changes add, set and remove a row."""
 
     form = PolicyForm
@@ -41,6 +40,9 @@ class PolicyAdmin(_ModelAdmin):
 
     shown_instead: ClassVar[dict[str, str]] = {}
     """What a reader without the permission to change sees instead of a form field: a column's name."""
+
+    names_endpoints = False
+    """Whether the rows name endpoints, and the list shows them."""
 
     class Media:
         css: ClassVar = {"all": ["mcp_guard/admin.css"]}
@@ -92,6 +94,15 @@ class PolicyAdmin(_ModelAdmin):
         form = super().get_form(request, obj, change=change, **kwargs)
         refusal = getattr(request, "mcp_guard_refusal", None)
         return type(form.__name__, (form,), {"refusal": refusal}) if refusal else form
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list, with the endpoints that there are on each row, asked for once."""
+        found = super().get_changelist_instance(request)
+        if self.names_endpoints:
+            known = endpoints_of(conf.parse())
+            for row in found.result_list:
+                row.known_endpoints = known
+        return found
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the fieldsets; a reader sees readable columns where others have inputs."""

@@ -26,10 +26,10 @@ class ScopeAdmin(PolicyAdmin):
     """Add, change and remove scopes."""
 
     form = ScopeForm
-    fields = ("name", "grants", "description")
-    readonly_fields: ClassVar = ["grants_shown"]
-    shown_instead: ClassVar = {"grants": "grants_shown"}
-    list_display = ("name", "grants_shown", "description", "tokens_count", "clients_count")
+    fields = ("name", "grants", "endpoints", "description")
+    readonly_fields: ClassVar = ["grants_shown", "endpoints_shown"]
+    shown_instead: ClassVar = {"grants": "grants_shown", "endpoints": "endpoints_shown"}
+    list_display = ("name", "grants_shown", "endpoints_shown", "description", "tokens_count", "clients_count")
     empty_text = gettext_lazy("No scope yet. A scope is a named set of grants: what a token may do.")
     search_fields = ("name", "description")
 
@@ -37,6 +37,11 @@ class ScopeAdmin(PolicyAdmin):
     def grants_shown(self, scope: Scope) -> SafeString:
         """Return the grants."""
         return columns.grants(scope.grants)
+
+    @admin.display(description=gettext_lazy("endpoints"))
+    def endpoints_shown(self, scope: Scope) -> SafeString | str:
+        """Return where it counts."""
+        return columns.endpoints(scope.endpoints) if scope.endpoints else _("every endpoint")
 
     @admin.display(description=gettext_lazy("tokens"), ordering="tokens_count")
     def tokens_count(self, scope: Any) -> int:

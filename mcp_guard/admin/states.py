@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
@@ -11,7 +11,10 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from mcp_guard.models import AllowedOrigin, Token
-from mcp_guard.token_state import SOON, TokenState, expires_soon, token_state
+from mcp_guard.token_state import TokenState, expires_soon, soon, token_state
+
+SOON: Final = timedelta(days=14)
+"""An origin that expires within this time expires soon."""
 
 
 class State(Enum):
@@ -81,7 +84,7 @@ def tokens_in(state: State, now: datetime) -> Q:
         (State.CLIENT_DISABLED, Q(client__active=False)),
         (State.USER_INACTIVE, _inactive_user()),
         (State.NOT_YET, Q(not_before__gt=now)),
-        (State.EXPIRING, Q(expires_at__lte=now + SOON)),
+        (State.EXPIRING, Q(expires_at__lte=now + soon())),
     ]
     return _first(state, conditions)
 

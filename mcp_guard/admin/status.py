@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mcp_guard import conf
+from mcp_guard.audit.lag import Lag, lags
 from mcp_guard.live.load import load
 from mcp_guard.models import Change
 from mcp_guard.processes import Process, processes, to_show
@@ -15,7 +16,8 @@ from mcp_guard.processes import Process, processes, to_show
 class Status:
     """What the status page shows. ``revision`` is None while the settings cannot be used.
 
-    ``left_out`` counts processes that have been silent for longer than those shown.
+    ``left_out`` counts processes that have been silent for longer than those shown. ``destinations`` says how
+    far behind each collector of audit events is.
     """
 
     settings_problems: tuple[conf.Problem, ...]
@@ -24,6 +26,7 @@ class Status:
     last_change: Change | None
     processes: list[Process]
     left_out: int
+    destinations: list[Lag]
 
     @property
     def is_sound(self) -> bool:
@@ -38,8 +41,8 @@ def current(now: datetime) -> Status:
     """
     last_change = Change.objects.order_by("-revision").first()
     shown, left_out = to_show(processes(now))
-    settings_problems = conf.parse().problems
+    settings_problems, destinations = conf.parse().problems, lags(now)
     if settings_problems:
-        return Status(settings_problems, None, (), last_change, shown, left_out)
+        return Status(settings_problems, None, (), last_change, shown, left_out, destinations)
     snapshot = load()
-    return Status((), snapshot.revision, snapshot.problems, last_change, shown, left_out)
+    return Status((), snapshot.revision, snapshot.problems, last_change, shown, left_out, destinations)

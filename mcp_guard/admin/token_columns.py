@@ -35,17 +35,12 @@ class TokenColumns:
     @admin.display(description=gettext_lazy("kind"), ordering="kind")
     def kind_shown(self, token: Token) -> SafeString:
         """Return the kind, the weaker one with a warning."""
-        known = {kind.value for kind in TokenKind}
-        if token.kind not in known:
-            return columns.warning(_("%(kind)s: no such kind") % {"kind": token.kind})
-        if token.kind == TokenKind.ANY.value:
-            return columns.warning(_("any: works from everywhere"))
-        return columns.code(token.kind)
+        return columns.kind(token.kind)
 
     @admin.display(description=gettext_lazy("endpoints"))
     def endpoints_shown(self, token: Token) -> SafeString:
         """Return the endpoints that accept it."""
-        return columns.endpoints(token.endpoints)
+        return columns.endpoints(token.endpoints, getattr(token, "known_endpoints", None))
 
     @admin.display(description=gettext_lazy("scopes"))
     def scopes_shown(self, token: Token) -> SafeString:

@@ -11,36 +11,41 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.forms import Media, Script
 from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from mcp_guard import changes
-from mcp_guard.admin.filters import EndpointFilter, TokenStateFilter
+from mcp_guard.admin.filters import EndpointFilter, TokenStateFilter, UseFilter
 from mcp_guard.admin.policy import PolicyAdmin, adopt, listed
 from mcp_guard.admin.token_columns import TokenColumns
+from mcp_guard.admin.token_review import review
+from mcp_guard.admin.use_columns import UseColumns
 from mcp_guard.changes import Actor, IssuedSecret
 from mcp_guard.forms import IssueForm, RotateForm, TokenForm
 from mcp_guard.forms.policy import add_refusal
 from mcp_guard.models import Token
+from mcp_guard.token_uses import with_uses
 
 
-class TokenAdmin(TokenColumns, PolicyAdmin):
+class TokenAdmin(TokenColumns, UseColumns, PolicyAdmin):
     """Issue tokens and end them."""
 
     form = TokenForm
+    names_endpoints = True
     autocomplete_fields = ("client",)
     shown_instead: ClassVar = {"endpoints": "endpoints_shown", "scopes": "scopes_shown", "kind": "kind_shown"}
     list_display = (
-        "name", "client", "state_shown", "expires_at", "kind_shown", "endpoints_shown", "scopes_shown",
-        "secrets_shown",
+        "name", "client", "state_shown", "last_used_shown", "expires_at", "kind_shown", "endpoints_shown",
+        "scopes_shown", "secrets_shown",
     )  # fmt: skip
-    list_filter = (TokenStateFilter, EndpointFilter, "kind")
+    list_filter = (TokenStateFilter, UseFilter, EndpointFilter, "kind")
     empty_text = gettext_lazy("No token yet. Issue one for a client; its text is shown once.")
     search_fields = ("name", "client__name", "secrets__mask")
     search_help_text = gettext_lazy("Searches names, clients and the last six characters of secrets.")
@@ -50,11 +55,14 @@ class TokenAdmin(TokenColumns, PolicyAdmin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         """Return the tokens with everything the list shows of them."""
         tokens = super().get_queryset(request)
-        return tokens.select_related("client", "user").prefetch_related("secrets", "scopes")
+        return with_uses(tokens.select_related("client", "user").prefetch_related("secrets", "scopes"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return what nobody edits: whose token it is, once it is issued, and what is computed."""
-        computed = ("state_shown", "secrets_shown", "endpoints_shown", "scopes_shown", "kind_shown")
+        computed = (
+            "state_shown", "secrets_used_shown", "last_used_shown", "used_by_shown", "grants_shown",
+            "endpoints_shown", "scopes_shown", "kind_shown",
+        )  # fmt: skip
         return computed if obj is None else ("client", "user", "created_at", *computed)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -62,7 +70,8 @@ class TokenAdmin(TokenColumns, PolicyAdmin):
         typed = ("name", "kind", "endpoints", "scopes", "not_before", "expires_at")
         if obj is None:
             return ("client", "user", *typed)
-        return ("state_shown", "secrets_shown", "client", "user", "created_at", *typed)
+        known = ("state_shown", "secrets_used_shown", "last_used_shown", "client", "user", "created_at")
+        return (*known, *typed, "used_by_shown", "grants_shown")
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """Return the issue form for a token that is none yet."""
@@ -116,28 +125,42 @@ class TokenAdmin(TokenColumns, PolicyAdmin):
         return response
 
     def get_urls(self) -> list[URLPattern]:
-        """Return Django's views and those that rotate and revoke."""
+        """Return Django's views and those that review, rotate and revoke."""
         wrap = self.admin_site.admin_view
         return [
+            path("review/", wrap(self.review_view), name="mcp_guard_token_review"),
             path("<int:object_id>/rotate/", wrap(self.rotate_view), name="mcp_guard_token_rotate"),
             path("<int:object_id>/revoke/", wrap(self.revoke_view), name="mcp_guard_token_revoke"),
             *super().get_urls(),
         ]
 
+    def review_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Show the tokens that want to be looked at."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        context = {"title": _("Review tokens"), "review": review(timezone.now())}
+        return self.page(request, "token/review.html", context)
+
     def rotate_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
         """Ask how long the old secret goes on working; a POST rotates and shows the new one once."""
         token = self.found(request, str(object_id), permitted=self.has_change_permission(request))
-        form = RotateForm(request.POST if request.method == "POST" else None)
+        form = RotateForm(request.POST if request.method == "POST" else None, token=token)
         if request.method == "POST" and form.is_valid():
             try:
-                issued = changes.rotate_token(Actor.of_user(request.user), token, overlap=form.overlap_time())
+                issued = changes.rotate_token(Actor.of_user(request.user), token, **form.asked())
             except ValidationError as error:
                 add_refusal(form, error)
             else:
                 self.log_change(request, token, "Rotated.")
                 hours = form.cleaned_data["overlap"]
                 return self.show_once(request, issued, title=_("Token rotated"), old_secret_hours=hours)
-        context = {"title": _("Rotate %s") % token, "original": token, "form": form}
+        context = {
+            "title": _("Rotate %s") % token,
+            "original": token,
+            "form": form,
+            "secrets": self.secrets_used_shown(token),
+            "used_by": self.used_by_shown(token),
+        }
         return self.page(request, "token/rotate.html", context)
 
     def revoke_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:

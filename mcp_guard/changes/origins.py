@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mcp_guard.changes.record import Actor, change, check, fields
 from mcp_guard.conf import config
+from mcp_guard.endpoints import endpoints_of
 from mcp_guard.models import AllowedOrigin, Client
 from mcp_guard.policy.origin import OriginError, canonical
 
@@ -59,7 +60,7 @@ def unlist_origin(actor: Actor, row: AllowedOrigin) -> None:
 
 def endpoint_errors(names: Sequence[str]) -> list[str]:
     """Return what is wrong with names of endpoints: those that the settings do not declare."""
-    declared = config().endpoints
+    declared = endpoints_of(config())
     known = ", ".join(sorted(declared)) or "none"
     return [f"there is no endpoint “{name}”; declared are: {known}" for name in names if name not in declared]
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, router, transaction
 
+from mcp_guard.audit import events
 from mcp_guard.live.listen import noted, notify
 from mcp_guard.models import AuditEvent, Change, Revision
 from mcp_guard.writing import policy_write
@@ -23,10 +25,11 @@ PRUNED_EVERY: Final = 500
 
 
 class Actor(NamedTuple):
-    """Who changes policy: an operator's user, or a command."""
+    """Who changes policy: an operator's user, or a command, run from an account of the machine."""
 
     label: str
     user_id: int | None = None
+    account: str = ""
 
     @classmethod
     def of_user(cls, user: Any) -> Actor:
@@ -34,9 +37,16 @@ class Actor(NamedTuple):
         return cls(user.get_username(), user.pk)
 
     @classmethod
-    def of_command(cls, name: str) -> Actor:
+    def of_command(cls, name: str, account: str = "") -> Actor:
         """Return the actor for a command run on the machine."""
-        return cls(f"command {name}")
+        return cls(f"command {name} by {account}" if account else f"command {name}", account=account)
+
+    @property
+    def person(self) -> list[str]:
+        """Who it is apart from what was run, as JSON: a key that tells accounts apart, and a name."""
+        if self.user_id is None:
+            return [f"account {self.account}", self.account]
+        return [f"user {self.user_id}", self.label]
 
 
 @dataclass(slots=True)
@@ -74,11 +84,26 @@ def change(actor: Actor, tag: str) -> Iterator[Recorded]:
         raise ValidationError("somebody changed the same at this moment; look again and repeat it") from None
 
 
+@contextmanager
+def decision(actor: Actor, tag: str) -> Iterator[Recorded]:
+    """Run what an operator says that changes no policy: no revision, but one transaction and one event."""
+    alias = router.db_for_write(AuditEvent)
+    with transaction.atomic(using=alias):
+        recorded = Recorded()
+        yield recorded
+        _record_event(alias, 0, actor, tag, recorded)
+
+
 def _record(alias: str, revision: int, actor: Actor, tag: str, recorded: Recorded) -> None:
     Change.objects.using(alias).create(
         revision=revision, subject=tag.partition(":")[0], subject_id=recorded.subject_id[:80]
     )
-    AuditEvent.objects.using(alias).create(
+    _record_event(alias, revision, actor, tag, recorded)
+
+
+def _record_event(alias: str, revision: int, actor: Actor, tag: str, recorded: Recorded) -> None:
+    event = AuditEvent.objects.using(alias).create(
+        category=_category(tag),
         actor_id=actor.user_id,
         actor_label=actor.label[:150],
         tag=tag,
@@ -87,6 +112,12 @@ def _record(alias: str, revision: int, actor: Actor, tag: str, recorded: Recorde
         after=recorded.after,
         revision=revision,
     )
+    transaction.on_commit(partial(events.recorded, event), using=alias, robust=True)
+
+
+def _category(tag: str) -> AuditEvent.Category:
+    is_about_tokens = tag.startswith("token:") or tag == "client:revoke-tokens"
+    return AuditEvent.Category.TOKEN if is_about_tokens else AuditEvent.Category.POLICY
 
 
 def raise_revision(alias: str) -> int:

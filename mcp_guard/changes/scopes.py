@@ -7,21 +7,29 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from mcp_guard.changes.origins import endpoint_errors
 from mcp_guard.changes.record import Actor, change, check, fields
 from mcp_guard.models import Scope
 from mcp_guard.policy.scopes import GrantError, canonical
 
-_AUDITED = ("name", "grants", "description")
+_AUDITED = ("name", "grants", "endpoints", "description")
 
 
-def add_scope(actor: Actor, *, name: str, grants: Sequence[str] = (), description: str = "") -> Scope:
-    """Add a scope; without grants it opens nothing.
+def add_scope(
+    actor: Actor,
+    *,
+    name: str,
+    grants: Sequence[str] = (),
+    endpoints: Sequence[str] = (),
+    description: str = "",
+) -> Scope:
+    """Add a scope; without grants it opens nothing, without endpoints it counts at every one.
 
     Raises:
         ValidationError: by field.
     """
     with change(actor, "scope:add") as recorded:
-        scope = Scope(name=name, grants=list(grants), description=description)
+        scope = Scope(name=name, grants=list(grants), endpoints=list(endpoints), description=description)
         _write(scope)
         recorded.subject, recorded.subject_id = scope.name, str(scope.pk)
         recorded.after = fields(scope, *_AUDITED)
@@ -68,7 +76,8 @@ def _write(scope: Scope) -> None:
     errors = grant_errors(scope.grants)
     if not errors:
         scope.grants = list(dict.fromkeys(canonical(text) for text in scope.grants))
-    check(scope, grants=errors)
+    scope.endpoints = list(dict.fromkeys(scope.endpoints))
+    check(scope, grants=errors, endpoints=endpoint_errors(scope.endpoints))
     try:
         scope.save()
     except ValueError as error:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
@@ -83,11 +83,23 @@ def set_token(actor: Actor, token: Token, *, scopes: Sequence[Scope] | None = No
 
 
 @sensitive_variables("text")
-def rotate_token(actor: Actor, token: Token, *, overlap: timedelta = DEFAULT_OVERLAP) -> IssuedSecret:
+def rotate_token(
+    actor: Actor,
+    token: Token,
+    *,
+    overlap: timedelta = DEFAULT_OVERLAP,
+    newest: int | None = None,
+    end_older: bool = False,
+) -> IssuedSecret:
     """Give a token a new secret; the newest old one goes on working for ``overlap``, others end now.
 
+    ``newest`` is the key of the secret that the operator has been shown as the newest, so that what is
+    sent twice rotates once. Older secrets that still work end only with ``end_older``: one of them may be
+    the one that is in use.
+
     Raises:
-        ValidationError: when the token is revoked or expired, or the overlap is longer than 7 days.
+        ValidationError: when the token is revoked or expired, the overlap is longer than 7 days, another
+            secret is the newest by now, or an older one still works and ``end_older`` does not say so.
     """
     now = timezone.now()
     if not timedelta(0) <= overlap <= MAX_OVERLAP:
@@ -96,7 +108,12 @@ def rotate_token(actor: Actor, token: Token, *, overlap: timedelta = DEFAULT_OVE
         token = _lock(token)
         if token.expires_at <= now:
             raise ValidationError("the token has expired; issue a new one")
-        live = [s for s in token.secrets.all() if s.expires_at is None or s.expires_at > now]
+        secrets = list(token.secrets.all())
+        if newest is not None and newest not in {secret.pk for secret in secrets[:1]}:
+            raise ValidationError("the token was rotated meanwhile: look at it again")
+        live = live_secrets(secrets, now)
+        if live[1:] and not end_older:
+            raise ValidationError({"end_older": [_older_error(secret) for secret in live[1:]]})
         recorded.before = {"secrets": [secret.mask for secret in live]}
         for position, secret in enumerate(live):
             end = now + overlap if position == 0 else now
@@ -106,6 +123,19 @@ def rotate_token(actor: Actor, token: Token, *, overlap: timedelta = DEFAULT_OVE
         recorded.subject, recorded.subject_id = str(token), str(token.pk)
         recorded.after = {"secrets": [mask(text)], "overlap_seconds": int(overlap.total_seconds())}
     return IssuedSecret(token, text)
+
+
+def latest_expiry(token: Token) -> datetime:
+    """Return when a token has to expire: TOKEN_MAX_DAYS after its newest secret was made, or from now."""
+    is_new = token._state.adding  # noqa: SLF001 (Django documents it)
+    newest = None if is_new else token.secrets.first()
+    begin = timezone.now() if newest is None else newest.created_at
+    return begin + timedelta(days=config().token_max_days)
+
+
+def live_secrets(secrets: Iterable[TokenSecret], now: datetime) -> list[TokenSecret]:
+    """Return those secrets that have not ended, in the order given."""
+    return [secret for secret in secrets if secret.expires_at is None or secret.expires_at > now]
 
 
 def revoke_token(actor: Actor, token: Token) -> Token:
@@ -155,6 +185,15 @@ def _add_secret(token: Token) -> TokenText:
     return text
 
 
+def _older_error(secret: TokenSecret) -> str:
+    until = f" until {_minute(secret.expires_at)}" if secret.expires_at else ""
+    return f"the older secret {secret.mask} still works{until}, and rotating again ends it now: confirm that"
+
+
+def _minute(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def _write(token: Token, scopes: Sequence[Scope] | None, *, is_new: bool) -> None:
     check(
         token,
@@ -171,9 +210,13 @@ def _expiry_errors(token: Token) -> list[str]:
     now, longest = timezone.now(), config().token_max_days
     if token.expires_at <= now:
         return ["this moment has passed"]
-    if token.expires_at > now + timedelta(days=longest, minutes=1):
-        return [f"a token lives at most {longest} days (MCP_GUARD['TOKEN_MAX_DAYS'])"]
-    return []
+    latest = latest_expiry(token)
+    if token.expires_at <= latest + timedelta(minutes=1):
+        return []
+    text = f"a token lives at most {longest} days (MCP_GUARD['TOKEN_MAX_DAYS'])"
+    if token._state.adding:  # noqa: SLF001 (Django documents it)
+        return [text]
+    return [f"{text} with one secret, which is until {_minute(latest)}: rotate it first"]
 
 
 def _not_before_errors(token: Token) -> list[str]:

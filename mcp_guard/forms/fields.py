@@ -11,6 +11,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from mcp_guard import conf
+from mcp_guard.endpoints import endpoints_of
+from mcp_guard.forms.grants import GrantLines
 from mcp_guard.models import Scope
 from mcp_guard.policy.scopes import GrantError, canonical
 
@@ -61,14 +63,14 @@ class EndpointsField(forms.MultipleChoiceField):
     """Endpoints by name: the declared ones, and what an existing row names besides.
 
     A name that the settings no longer declare stays visible, ticked and marked, until somebody unticks it.
+    ``nothing`` is what is said while none is ticked.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("required", False)
         kwargs.setdefault("label", _("Endpoints"))
-        kwargs["widget"] = Checkboxes(
-            group=_("Endpoints"), nothing=_("No endpoint is ticked: this opens nothing.")
-        )
+        nothing = kwargs.pop("nothing", _("No endpoint is ticked: this opens nothing."))
+        kwargs["widget"] = Checkboxes(group=_("Endpoints"), nothing=nothing)
         super().__init__(choices=_declared, **kwargs)
 
     def keep(self, stored: object) -> None:
@@ -99,6 +101,14 @@ class GrantsField(forms.CharField):
         super().__init__(**kwargs)
         self.widget = GrantLines()
 
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Return whether other grants are meant; in what order they stand means nothing."""
+        try:
+            grants = self.to_python(data)
+        except ValidationError:
+            return True
+        return not isinstance(initial, list | None) or sorted(map(str, initial or [])) != sorted(grants)
+
     def prepare_value(self, value: Any) -> str:
         """Return the lines to show; a row without a list is shown as it stands."""
         if value is None:
@@ -125,24 +135,6 @@ class GrantsField(forms.CharField):
         if errors:
             raise ValidationError(errors)
         return list(dict.fromkeys(found))
-
-
-class GrantLines(forms.Textarea):
-    """A text area with a warning that is seen while it is empty."""
-
-    template_name = "admin/mcp_guard/widgets/lines.html"
-
-    def __init__(self) -> None:
-        super().__init__(
-            attrs={
-                "rows": 8,
-                "cols": 60,
-                "spellcheck": "false",
-                "autocapitalize": "none",
-                "class": "vLargeTextField mcp-guard-lines",
-                "placeholder": "tools/call:read_note",
-            }
-        )
 
 
 class ScopesField(_ScopesBase):
@@ -189,5 +181,5 @@ def refuse_invisible(text: str) -> None:
 def _declared() -> list[tuple[str, str]]:
     return [
         (name, f"{name} ({endpoint.profile.value})")
-        for name, endpoint in sorted(conf.parse().endpoints.items())
+        for name, endpoint in sorted(endpoints_of(conf.parse()).items())
     ]

@@ -12,7 +12,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from mcp_guard import conf
-from mcp_guard.changes.tokens import DEFAULT_OVERLAP, MAX_OVERLAP
+from mcp_guard.changes.tokens import DEFAULT_OVERLAP, MAX_OVERLAP, latest_expiry, live_secrets
 from mcp_guard.forms.fields import EndpointsField, Radios, ScopesField, refuse_invisible
 from mcp_guard.forms.policy import PolicyForm
 from mcp_guard.models import Token
@@ -49,13 +49,22 @@ class TokenForm(PolicyForm):
         if "endpoints" in self.fields and self.instance.pk:
             self.fields["endpoints"].keep(self.instance.endpoints)  # type: ignore[attr-defined]
         if "expires_at" in self.fields:
-            days = conf.parse().token_max_days
-            self.fields["expires_at"].help_text = _("At most %(days)d days from now.") % {"days": days}
+            self.fields["expires_at"].help_text = self._expiry_help()
 
     def clean_name(self) -> Any:
         """Return the name, refusing invisible characters."""
         refuse_invisible(self.cleaned_data["name"])
         return self.cleaned_data["name"]
+
+    def _expiry_help(self) -> str:
+        days = conf.parse().token_max_days
+        if self.instance.pk is None:
+            return _("At most %(days)d days from now.") % {"days": days}
+        latest = f"{timezone.localtime(latest_expiry(self.instance)):%Y-%m-%d %H:%M}"
+        return _("At most %(days)d days after its newest secret was made: until %(latest)s.") % {
+            "days": days,
+            "latest": latest,
+        }
 
 
 class IssueForm(TokenForm):
@@ -86,7 +95,11 @@ class IssueForm(TokenForm):
 
 
 class RotateForm(forms.Form):
-    """Give a token a new secret."""
+    """Give a token a new secret.
+
+    ``newest`` comes back from the page, so that what is sent twice rotates once. ``end_older`` is asked
+    only where an older secret still works.
+    """
 
     overlap = forms.IntegerField(
         label=_("Hours the old secret goes on working"),
@@ -98,6 +111,28 @@ class RotateForm(forms.Form):
             longest=MAX_OVERLAP // HOUR,
         ),
     )
+
+    end_older = forms.BooleanField(
+        label=_("End the older secrets now"),
+        required=False,
+        help_text=_("An older secret still works: whoever uses it is refused from now on."),
+    )
+    newest = forms.IntegerField(widget=forms.HiddenInput)
+
+    def __init__(self, data: Any, *, token: Token) -> None:
+        secrets = list(token.secrets.all())
+        super().__init__(data, initial={"newest": secrets[0].pk if secrets else 0})
+        if not live_secrets(secrets, timezone.now())[1:]:
+            del self.fields["end_older"]
+
+    def asked(self) -> dict[str, Any]:
+        """Return what is asked for, as ``rotate_token`` takes it."""
+        cleaned = self.cleaned_data
+        return {
+            "overlap": self.overlap_time(),
+            "newest": cleaned["newest"],
+            "end_older": cleaned.get("end_older", False),
+        }
 
     def overlap_time(self) -> timedelta:
         """Return how long the old secret goes on working."""

@@ -12,8 +12,11 @@ from django.utils import timezone
 from playwright.sync_api import expect, sync_playwright
 
 from mcp_guard import changes, testing
-from mcp_guard.models import AllowedOrigin, AuditEvent, Client, ProcessState, Scope, Token
+from mcp_guard.audit import seal
+from mcp_guard.models import AllowedOrigin, AuditEvent, Client, ProcessState, Refusal, Scope, Shipment, Token
 from mcp_guard.writing import policy_write
+from tests.browser.observed import APP, record, see, use
+from tests.browser.registered import register
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -32,8 +35,17 @@ UNLABELLED = """() => {
 }"""
 
 
+def ship(settings):
+    """Declare a collector that refuses with a hostile text, and one that has everything."""
+    siem, logs = {"url": f"https://{'collector.' * 6}example.com/"}, {"url": "syslog+tls://10.0.0.9"}
+    settings.MCP_GUARD = {**settings.MCP_GUARD, "SHIP": {"siem": siem, "logs": logs}}
+    now, last = timezone.now(), seal.seal_all()
+    Shipment.objects.create(destination="siem", failures=7, last_error=EVIL * 3, next_at=now)
+    Shipment.objects.create(destination="logs", seq=last, shipped_at=now)
+
+
 @pytest.fixture
-def policy(transactional_db):
+def policy(transactional_db, settings):
     """Every kind of row there is, also hostile and broken ones; return the page of each screen."""
     root = get_user_model().objects.create_superuser("root", password="root")
     soon = timezone.now() + timedelta(days=3)
@@ -63,8 +75,14 @@ def policy(transactional_db):
             id=uuid4(), host="web-7f9c6d5b8-" + "x" * 60, pid=pid, started_at=seen_at, seen_at=seen_at,
             revision=1, age=0.01, source=EVIL[:20], connections={EVIL: 3, "acme": 12, "": 1},
         )  # fmt: skip
+    see(EVIL)
+    hostile, good = (Refusal.objects.filter(origin=name).first().pk for name in (EVIL, APP))
+    ship(settings)
+    use(token, EVIL)
+    called = record(EVIL).pk
     return {
-        "index": "", "app": "mcp_guard/", "clients": "mcp_guard/client/",
+        "index": "", "app": "mcp_guard/", "dashboard": "mcp_guard/endpointstate/dashboard/",
+        "clients": "mcp_guard/client/",
         "client": f"mcp_guard/client/{acme.pk}/change/", "client-add": "mcp_guard/client/add/",
         "revoke-all": f"mcp_guard/client/{acme.pk}/revoke-tokens/",
         "client-protected": f"mcp_guard/client/{acme.pk}/delete/",
@@ -77,12 +95,23 @@ def policy(transactional_db):
         "tokens-none": "mcp_guard/token/?q=zzz", "token-add": "mcp_guard/token/add/",
         "token": f"mcp_guard/token/{token.pk}/change/",
         "token-revoked": f"mcp_guard/token/{revoked.pk}/change/",
+        "token-review": "mcp_guard/token/review/",
+        "client-check": f"mcp_guard/client/{acme.pk}/check/",
         "token-rotate": f"mcp_guard/token/{token.pk}/rotate/",
         "token-revoke": f"mcp_guard/token/{token.pk}/revoke/",
         "token-delete": f"mcp_guard/token/{token.pk}/delete/",
+        "refusals": "mcp_guard/refusal/", "refusal": f"mcp_guard/refusal/{good}/change/",
+        "refusal-hostile": f"mcp_guard/refusal/{hostile}/change/",
+        "refusal-approve": f"mcp_guard/refusal/{good}/approve/",
+        "refusal-cannot": f"mcp_guard/refusal/{hostile}/approve/",
+        "refusal-never": f"mcp_guard/refusal/{good}/never/",
         "endpoints": "mcp_guard/endpointstate/", "endpoint": "mcp_guard/endpointstate/notes/change/",
         "status": "mcp_guard/endpointstate/status/", "audit": "mcp_guard/auditevent/",
         "audit-event": f"mcp_guard/auditevent/{event}/change/",
+        "audit-call": f"mcp_guard/auditevent/{called}/change/",
+        "audit-chosen": "mcp_guard/auditevent/?category__exact=authentication",
+        "audit-none": "mcp_guard/auditevent/?q=zzz",
+        **register(settings, EVIL),
     }  # fmt: skip
 
 
@@ -136,6 +165,40 @@ def test_every_screen_fits_and_every_field_has_a_name(policy, new_page, width, s
         assert page.locator("#content img[src=x]").count() == 0
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_what_nothing_has_happened_on_fits_too(transactional_db, new_page, width, scheme):
+    get_user_model().objects.create_superuser("root", password="root")
+    page = new_page(width, scheme)
+    for name, path in {
+        "app-empty": "mcp_guard/",
+        "endpoint-empty": "mcp_guard/endpointstate/notes/change/",
+    }.items():
+        assert page.goto(path).status == 200
+        page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+
+
+def test_the_numbers_of_a_picture_open_with_the_keyboard(policy, new_page):
+    page = new_page(390)
+    page.goto("mcp_guard/")
+    tab_to(page, page.get_by_text("As a table").first)
+    page.keyboard.press("Enter")
+    expect(page.locator(".mcp-guard-numbers").first).to_be_visible()
+    page.screenshot(path=SCREENSHOTS / "app-table-390-light.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.get_by_role("img", name="The last 24 hours: let in").count() == 1
+
+
+def test_what_an_approval_writes_is_shown_on_a_small_screen(policy, new_page):
+    page = new_page(390, "dark")
+    page.goto(policy["refusal-approve"])
+    page.get_by_label("Client").select_option(label="acme")
+    page.get_by_role("button", name="Show what this writes").click()
+    expect(page.locator("#mcp-guard-plan")).to_contain_text(APP)
+    page.screenshot(path=SCREENSHOTS / "refusal-preview-390-dark.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_an_issued_text_is_copied_and_gone_after_a_reload(policy, new_page):
     page = new_page()
     page.goto(f"mcp_guard/token/add/?client={Client.objects.get(name='acme').pk}")
@@ -163,6 +226,7 @@ def test_without_a_clipboard_the_text_is_selected(policy, new_page):
     page = new_page()
     page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     page.goto(f"mcp_guard/token/{Token.objects.get(name='nightly import').pk}/rotate/")
+    page.get_by_label("End the older secrets now").check()
     page.get_by_role("button", name="Rotate").click()
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("status")).to_have_text("Copied")
@@ -172,6 +236,7 @@ def test_without_a_clipboard_the_text_is_selected(policy, new_page):
 def test_without_scripts_the_text_is_still_shown(policy, new_page):
     page = new_page(java_script_enabled=False)
     page.goto(f"mcp_guard/token/{Token.objects.get(name='nightly import').pk}/rotate/")
+    page.get_by_label("End the older secrets now").check()
     page.get_by_role("button", name="Rotate").click()
     expect(page.locator("#mcp-guard-text")).to_be_visible()
     expect(page.get_by_role("button", name="Copy")).to_be_hidden()

@@ -36,4 +36,4 @@ def test_the_tables_have_an_order():
 def test_what_is_said_to_be_for_deployment_is():
     said = {name.removeprefix("mcp_guard.") for name in FOUND[HEADINGS[2]]}
 
-    assert said == FOR_DEPLOYMENT | {"W007", "W010"}
+    assert said == FOR_DEPLOYMENT | {"W007", "W010", "W022", "W042"}

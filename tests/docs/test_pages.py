@@ -73,7 +73,7 @@ def test_a_snippet_is_what_it_says(page):
             case "json":
                 json.loads(block.text)
             case other:
-                assert other in {"console", "text"}, f"{block.heading}: a block of {other!r}"
+                assert other in {"console", "text", "js"}, f"{block.heading}: a block of {other!r}"
 
 
 @each_page

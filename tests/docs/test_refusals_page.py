@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from mcp_guard.management.cli.reasons import ADVICE
+from mcp_guard.explain.reasons import ADVICE
 from mcp_guard.mcp.consumer import SERVER_FAILED
 from mcp_guard.policy import reply
 from mcp_guard.policy.decision import Reason, Refused

@@ -16,6 +16,11 @@ def form(owner, **values):
     return {"client": owner.pk, "name": "ci", "kind": "server", "endpoints": ["notes"]} | values
 
 
+def rotation(token, overlap):
+    """Return the form that rotates a token, as its page would send it now."""
+    return {"overlap": str(overlap), "newest": str(token.secrets.first().pk)}
+
+
 def text_of(response) -> str:
     """Return the one token text of a page."""
     assert response.status_code == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import pytest
@@ -34,10 +35,14 @@ class Result(NamedTuple):
 
 Run = Callable[..., Result]
 
+_create_parser = cache(Command().create_parser)
+"""Makes the parser that all runs share: that takes longer than most of them, and it remembers nothing."""
+
 
 def runner(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs one command line and returns what came of it."""
     monkeypatch.setattr("django.core.management.base.connections.close_all", lambda: None)
+    monkeypatch.setattr(Command, "create_parser", lambda _, *names: _create_parser(*names))
 
     def run(*arguments: str, stdin: str = "") -> Result:
         out, err = io.StringIO(), io.StringIO()

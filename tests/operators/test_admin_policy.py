@@ -211,7 +211,7 @@ def test_an_audit_event_shows_what_differs(browser):
     page = browser.get(url("auditevent_change", AuditEvent.objects.latest("pk").pk)).content.decode()
     assert ">before &lt;b&gt;</bdi></td><td><bdi" in page
     assert ">after</bdi>" in page
-    assert '<th scope="row">contact</th>' not in page
+    assert ">contact</th>" not in page
 
 
 def test_audit_events_are_found_by_what_they_are_about(browser):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -13,6 +13,7 @@ from mcp_guard.models import Token, TokenSecret
 from mcp_guard.tokens import digest
 from mcp_guard.writing import policy_write
 from tests.operators.admin_pages import (
+    errors,
     everything_stored,
     nothing_changes,
     revision,
@@ -20,7 +21,7 @@ from tests.operators.admin_pages import (
     told,
     url,
 )
-from tests.operators.admin_tokens import TEXT, text_of
+from tests.operators.admin_tokens import TEXT, changed, rotation, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +30,7 @@ def test_rotating_shows_the_new_text_once_and_keeps_the_old_one_for_the_overlap(
     rotate = url("token_rotate", token.pk)
     with nothing_changes():
         assert browser.get(rotate).context["form"]["overlap"].value() == 24
-    response = browser.post(rotate, {"overlap": "2"})
+    response = browser.post(rotate, rotation(token, 2))
     text = text_of(response)
     assert "The old secret goes on working for 2 hours." in response.content.decode()
     assert response["Referrer-Policy"] == "no-referrer"
@@ -47,7 +48,7 @@ def test_rotating_shows_the_new_text_once_and_keeps_the_old_one_for_the_overlap(
 
 
 def test_an_overlap_of_nothing_ends_the_old_secret_at_once(browser, token):
-    response = browser.post(url("token_rotate", token.pk), {"overlap": "0"})
+    response = browser.post(url("token_rotate", token.pk), rotation(token, 0))
     assert "The old secret has ended." in response.content.decode()
     _, old = TokenSecret.objects.order_by("-pk")
     assert old.expires_at <= timezone.now()
@@ -55,10 +56,50 @@ def test_an_overlap_of_nothing_ends_the_old_secret_at_once(browser, token):
     assert (token.secrets.latest("pk").mask in page, old.mask in page) == (True, False)
 
 
+def test_a_form_that_is_sent_twice_rotates_once(browser, token):
+    rotate = url("token_rotate", token.pk)
+    sent = rotation(token, 24)
+    text_of(browser.post(rotate, sent))
+    with nothing_changes():
+        response = browser.post(rotate, sent | {"end_older": "on"})
+    assert response.context["form"].non_field_errors() == [
+        "the token was rotated meanwhile: look at it again"
+    ]
+    assert not TEXT.search(response.content.decode())
+    _, deployed = token.secrets.all()
+    assert deployed.expires_at - timezone.now() > timedelta(hours=23)
+
+
+def test_a_form_that_does_not_say_what_it_was_shown_rotates_nothing(browser, token):
+    with nothing_changes():
+        response = browser.post(url("token_rotate", token.pk), {"overlap": "24"})
+    assert list(response.context["form"].errors) == ["newest"]
+
+
+def test_an_older_secret_that_works_ends_only_when_that_is_confirmed(browser, token):
+    rotate = url("token_rotate", token.pk)
+    assert "end_older" not in browser.get(rotate).context["form"].fields
+    text_of(browser.post(rotate, rotation(token, 24)))
+    newest, deployed = token.secrets.all()
+    assert "End the older secrets now" in browser.get(rotate).content.decode()
+    with nothing_changes():
+        response = browser.post(rotate, rotation(token, 24))
+    until = f"{deployed.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    (message,) = response.context["form"].errors["end_older"]
+    assert message == (
+        f"the older secret {deployed.mask} still works until {until}, "
+        "and rotating again ends it now: confirm that"
+    )
+    text_of(browser.post(rotate, rotation(token, 24) | {"end_older": "on"}))
+    deployed.refresh_from_db()
+    newest.refresh_from_db()
+    assert deployed.expires_at <= timezone.now() < newest.expires_at
+
+
 @pytest.mark.parametrize("overlap", ["", "-1", "169", "x", "1.5"])
 def test_an_overlap_out_of_bounds_is_refused_beside_the_field(browser, token, overlap):
     with nothing_changes():
-        response = browser.post(url("token_rotate", token.pk), {"overlap": overlap})
+        response = browser.post(url("token_rotate", token.pk), rotation(token, overlap))
     assert list(response.context["form"].errors) == ["overlap"]
     assert not TEXT.search(response.content.decode())
 
@@ -74,8 +115,27 @@ def test_a_token_that_has_ended_is_not_rotated(browser, token, ending, message):
     with policy_write():
         Token.objects.update(**ending)
     with nothing_changes():
-        response = browser.post(url("token_rotate", token.pk), {"overlap": "1"})
+        response = browser.post(url("token_rotate", token.pk), rotation(token, 1))
     assert response.context["form"].non_field_errors() == [message]
+
+
+def test_no_secret_lives_longer_than_the_setting_says_however_often_the_expiry_is_changed(browser, token):
+    made = timezone.now().replace(microsecond=0) - timedelta(days=89)
+    with policy_write():
+        TokenSecret.objects.update(created_at=made)
+    token.expires_at = timezone.now() + timedelta(days=5)
+    with nothing_changes():
+        response = browser.post(url("token_change", token.pk), changed(token))
+    latest = f"{made + timedelta(days=90):%Y-%m-%d %H:%M} UTC"
+    (message,) = errors(response)["expires_at"]
+    assert message == (
+        "a token lives at most 90 days (MCP_GUARD['TOKEN_MAX_DAYS']) with one secret, "
+        f"which is until {latest}: rotate it first"
+    )
+    assert "after its newest secret was made: until" in response.content.decode()
+    browser.post(url("token_rotate", token.pk), rotation(token, 24))
+    assert browser.post(url("token_change", token.pk), changed(token)).status_code == 302
+    assert Token.objects.get().expires_at == token.expires_at.replace(microsecond=0)
 
 
 def test_revoking_asks_first_and_takes_a_post(browser, token):

@@ -11,7 +11,7 @@ from tests.operators.admin_pages import (
     staff,
     url,
 )
-from tests.operators.admin_tokens import ADD, changed, form
+from tests.operators.admin_tokens import ADD, changed, form, rotation
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +21,7 @@ def test_every_write_needs_the_csrf_token(root, partner, token):
     posts = {
         ADD: form(partner),
         url("token_change", token.pk): {"name": "other", "kind": "server"},
-        url("token_rotate", token.pk): {"overlap": "1"},
+        url("token_rotate", token.pk): rotation(token, 1),
         url("token_revoke", token.pk): {},
         url("token_delete", token.pk): {"post": "yes"},
         url("client_revoke_tokens", partner.pk): {},
@@ -46,7 +46,7 @@ def test_each_operation_needs_its_own_permission(partner, token, permissions, al
     browser = browser_of(staff(*permissions))
     operations = {
         "change": (url("token_change", token.pk), changed(token)),
-        "rotate": (url("token_rotate", token.pk), {"overlap": "1"}),
+        "rotate": (url("token_rotate", token.pk), rotation(token, 1)),
         "add": (ADD, form(partner)),
         "revoke": (url("token_revoke", token.pk), {}),
         "revoke-all": (url("client_revoke_tokens", partner.pk), {}),

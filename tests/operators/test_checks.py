@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,9 +15,11 @@ from typing import Any
 
 import pytest
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from mcp_guard import changes, mounts
+from mcp_guard.asgi import front_door
 from mcp_guard.checks import IDS
 from mcp_guard.checks.deployment import check_rows
 from mcp_guard.testing import ACTOR, add_client, list_origin
@@ -75,6 +78,10 @@ RIGHT: dict[str, Any] = {
 """Settings of a site without a mistake."""
 
 
+def ship(destination: dict[str, Any]) -> dict[str, Any]:
+    return {"MCP_GUARD": {"ENDPOINTS": {"tools": ENDPOINT}, "SHIP": {"siem": destination}}}
+
+
 def endpoint(**values: Any) -> dict[str, Any]:
     return {"MCP_GUARD": {"ENDPOINTS": {"tools": ENDPOINT | values}}}
 
@@ -88,8 +95,13 @@ class Site:
     asgi: str = WITH_FRONT_DOOR
 
 
-FOR_DEPLOYMENT = {"W004", "W005", "W006", "W008"}
-"""What only ``check --deploy`` says of settings; what it says of rows is W007, W008 and W010."""
+def serve(**values: Any) -> dict[str, Any]:
+    servers = {"profile": "token", "require_tls": True}
+    return {"MCP_GUARD": {"ENDPOINTS": {"tools": ENDPOINT}, "SERVERS": servers, **values}}
+
+
+FOR_DEPLOYMENT = {"W004", "W005", "W006", "W008", "W020", "W021", "W030", "W040", "W041", "W043"}
+"""What only ``check --deploy`` says of settings; what it says of rows is W007, W008, W010, W022 and W042."""
 
 Check = Callable[..., list[checks.CheckMessage]]
 
@@ -140,11 +152,19 @@ WRONG = {
     "W006": Site(endpoint(require_tls=False)),
     "W008": Site(endpoint(report_only=(datetime.now(UTC) + timedelta(days=2)).isoformat())),
     "W009": Site(urls=TRANSLATED),
+    "W020": Site(ship({"url": "syslog+udp://10.0.0.9"})),
+    "W021": Site(ship({"url": "https://collector.example.com", "token_env": "MCP_GUARD_NOT_SET"})),
+    "W030": Site(endpoint(profile="local")),
+    "W031": Site(endpoint(profile="local", nonce_query=True)),
+    "W032": Site(endpoint(ws_credentials=["header", "subprotocol"])),
+    "W040": Site(serve(SERVERS_LEVEL="unconfined")),
+    "W041": Site(serve(SERVERS_NEED_APPROVAL=False)),
+    "W043": Site(serve() | {"BASE_DIR": Path("/usr/src/app")}),
 }
 """One mistake for each id; those of rows and of what is installed have tests of their own."""
 
-ALSO = {name: ["W001"] for name in ("E003", "E004", "E005")}
-"""A setting that cannot be used cannot be mounted either."""
+ALSO = {name: ["W001"] for name in ("E003", "E004", "E005", "W040", "W041", "W043")} | {"W031": ["W030"]}
+"""A setting that cannot be used cannot be mounted either, and a nonce is a local endpoint's."""
 
 
 @pytest.mark.django_db
@@ -162,7 +182,7 @@ def test_a_mistake_has_its_id_and_no_other(check, name):
 
 
 def test_every_id_is_provoked():
-    elsewhere = {"E009", "W007", "W010"}
+    elsewhere = {"E009", "E020", "E030", "W007", "W010", "W022", "W042"}
 
     assert {name.removeprefix(PREFIX) for name in IDS} == set(WRONG) | elsewhere
 
@@ -394,3 +414,69 @@ def test_before_the_first_migration_the_checks_answer(tmp_path, options, expecte
 
     assert done.returncode == 0, done.stderr
     assert [name for name in ("mcp_guard.W010",) if name in done.stderr] == expected
+
+
+LOCAL = endpoint(profile="local")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("arguments", "address"),
+    [
+        ("manage.py runserver 0.0.0.0:8000", "0.0.0.0:8000"),
+        ("manage.py runserver --noreload [::]:8000", "[::]:8000"),
+        ("manage.py runserver 192.168.1.7:8000", "192.168.1.7:8000"),
+        ("/venv/bin/daphne -b 0.0.0.0 site.asgi:application", "0.0.0.0"),
+        ("/venv/bin/uvicorn --host=example.com site.asgi:application", "example.com"),
+        ("/site-packages/uvicorn/__main__.py --host 10.0.0.1 site.asgi:application", "10.0.0.1"),
+        ("/venv/bin/gunicorn --bind 127.0.0.1:8000 --bind 10.0.0.1:8000 site.wsgi", "10.0.0.1:8000"),
+        ("/venv/bin/gunicorn -b :8000 site.wsgi", ":8000"),
+        ("/venv/bin/gunicorn -b10.0.0.1:8000 site.wsgi", "10.0.0.1:8000"),
+    ],
+)
+def test_a_local_endpoint_is_for_a_server_of_this_machine(check, monkeypatch, arguments, address):
+    monkeypatch.setattr(sys, "argv", arguments.split())
+
+    [message] = [one for one in check(Site(LOCAL)) if one.id == "mcp_guard.E030"]
+
+    assert (
+        message.msg == f"Endpoint 'tools' has the profile 'local', but the server is to listen on {address}."
+    )
+    assert "E030" not in ids(check(Site()))
+    if "runserver" not in arguments:  # a command may load the front door and serve nothing
+        with override_settings(**LOCAL), pytest.raises(ImproperlyConfigured, match=re.escape(address)):
+            front_door(None)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "manage.py runserver",
+        "manage.py runserver 8000",
+        "manage.py runserver localhost:8000",
+        "manage.py runserver 127.0.0.1:8000",
+        "manage.py runserver [::1]:8000",
+        "manage.py migrate 0.0.0.0:8000",
+        "/venv/bin/daphne site.asgi:application",
+        "/venv/bin/daphne -b ::1 -p 8000 site.asgi:application",
+        "/venv/bin/uvicorn --host 127.0.0.1 --uds /run/site.sock site.asgi:application",
+        "/venv/bin/gunicorn -b unix:/run/site.sock site.wsgi",
+        "/venv/bin/pytest --host 0.0.0.0",
+    ],
+)
+def test_a_server_of_this_machine_is_left_alone(check, monkeypatch, arguments):
+    monkeypatch.setattr(sys, "argv", arguments.split())
+
+    assert "E030" not in ids(check(Site(LOCAL)))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("endpoints", "said"), [(["tools"], []), (["tools", "other"], ["W007"])])
+def test_a_page_of_this_machine_is_right_for_a_local_endpoint(check, endpoints, said):
+    origins = {"MCP_GUARD": {"ENDPOINTS": {"tools": {"profile": "local"}, "other": ENDPOINT}}}
+    with override_settings(**origins):
+        client = add_client()
+        list_origin("http://localhost:3000", client, *endpoints)
+
+    assert [name for name in ids(check(Site(origins))) if name == "W007"] == said

@@ -8,8 +8,20 @@ import pytest
 from django.utils import timezone
 
 from mcp_guard import gate
-from mcp_guard.management.cli.reasons import ADVICE, Step, advice
-from mcp_guard.models import AllowedOrigin, AuditEvent, Client, EndpointState, Revision, Scope, Token
+from mcp_guard.audit.counts import decisions
+from mcp_guard.audit.uses import uses
+from mcp_guard.explain.reasons import ADVICE, Step, advice
+from mcp_guard.models import (
+    AllowedOrigin,
+    AuditEvent,
+    Client,
+    EndpointState,
+    GrantUse,
+    Revision,
+    Scope,
+    Token,
+    TokenUse,
+)
 from mcp_guard.policy.decision import Reason
 from mcp_guard.tokens import mint
 from mcp_guard.writing import policy_write
@@ -205,10 +217,62 @@ class TestTheAnswer:
         assert [head.headers[b"origin"] for head in seen] == [APP.encode()] * 2
 
     def test_asking_changes_and_notes_nothing(self, run, caplog):
-        before = Revision.objects.get().n, AuditEvent.objects.count()
+        _, token = issue(run)
+        before = Revision.objects.get().n, AuditEvent.objects.count(), decisions.all()
         ask(run, "--origin", "https://evil.example", token=mint())
-        assert (Revision.objects.get().n, AuditEvent.objects.count()) == before
+        assert ask(run, "--tool", "read_note", token=token)["outcome"] == "admitted"
+        uses.write()
+        assert (Revision.objects.get().n, AuditEvent.objects.count(), decisions.all()) == before
+        assert not TokenUse.objects.exists()
+        assert not GrantUse.objects.exists()
         assert caplog.records == []
+
+
+class TestTheDoors:
+    @pytest.mark.parametrize(
+        ("endpoint", "kind", "options", "outcome", "reason"),
+        [
+            ("notes", "browser", ("--origin", APP, "--tool", "read_note"), "admitted", None),
+            ("notes", "browser", ("--origin", APP, "--tool", "x"), "refused", "scope_insufficient"),
+            ("notes", "browser", ("--origin", "https://evil.example"), "refused", "origin_not_listed"),
+            ("notes", "server", ("--origin", APP), "refused", "token_wrong_kind"),
+            ("notes", "server", (), "refused", "origin_missing"),
+            ("notes", None, ("--origin", APP), "refused", "credential_missing"),
+            ("public", None, (), "admitted", None),
+            ("public", "any", (), "refused", "credential_malformed"),
+        ],
+    )
+    def test_a_message_is_judged_behind_its_handshake(self, run, endpoint, kind, options, outcome, reason):
+        token = issue(run, "--kind", kind)[1] if kind else None
+        data = ask(run, "--message", *options, endpoint=endpoint, token=token)
+        assert (data["outcome"], data["reason"]) == (outcome, reason)
+        assert "handshake" in results(data)
+
+    @pytest.mark.parametrize(
+        ("setting", "token", "reason"),
+        [
+            ({"ws_credentials": ["header"], "public_scopes": ["read"]}, True, "credential_malformed"),
+            ({"token_every_message": True}, False, "credential_missing"),
+        ],
+    )
+    def test_a_message_that_its_endpoint_does_not_take(self, run, settings, setting, token, reason):
+        settings.MCP_GUARD = {"ENDPOINTS": {"notes": {"profile": "partner"} | setting}}
+        text = run(
+            *("token", "issue", "--client", "partner", "--name", "n", "--kind", "any"),
+            *("--endpoint", "notes", "--scope", "read", "--json"),
+        ).data["token"]
+        data = ask(run, "--message", "--origin", APP, token=text if token else None)
+        assert data["reason"] == reason
+
+    @pytest.mark.parametrize(
+        ("origin", "outcome"), [(APP, "granted"), ("https://evil.example", "refused"), ("null", "refused")]
+    )
+    def test_a_preflight_ends_at_its_origin(self, run, origin, outcome):
+        data = ask(run, "--preflight", "--origin", origin)
+        assert (data["outcome"], data["preflight"]) == (outcome, None)
+        assert [*results(data)] == ["policy", "head", "host", "tls", "origin"]
+        text = run("check", "--endpoint", "notes", "--preflight", "--origin", APP).out
+        assert text.startswith("the preflight would be granted")
 
 
 class TestAnEndpointWithMessagesHttp:
@@ -319,6 +383,8 @@ class TestTheToken:
         (("--endpoint", "notes", "--rpc-method", "tools/call"), "name"),
         (("--endpoint", "notes", "--rpc-method", "ping", "--name", "x"), "name"),
         (("--endpoint", "notes", "--websocket", "--method", "POST"), "method"),
+        (("--endpoint", "notes", "--message", "--method", "POST"), "method"),
+        (("--endpoint", "notes", "--preflight"), "origin"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(run, options, field):
@@ -367,3 +433,66 @@ class TestStatus:
         assert data["problems"] == ["endpoint public: public scope 'notes-read' does not exist"]
         settings.MCP_GUARD = {"ENDPOINTS": {"notes": {"profile": "partner"}}}
         assert runner(monkeypatch)("status").out.endswith("no row is unusable\n")
+
+
+LOCAL = {
+    "here": {"profile": "local", "local_scopes": ["read"]},
+    "strict": {"profile": "local", "require_nonce": True},
+}
+
+
+@pytest.fixture
+def local(run, settings) -> Run:
+    settings.MCP_GUARD = {"ENDPOINTS": settings.MCP_GUARD["ENDPOINTS"] | LOCAL}
+    return run
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "options", "outcome", "reason"),
+    [
+        ("here", ("--nonce",), "admitted", None),
+        ("here", ("--nonce", "--websocket"), "admitted", None),
+        ("here", ("--nonce", "--tool", "read_note"), "admitted", None),
+        ("here", ("--nonce", "--tool", "write_note"), "refused", "scope_insufficient"),
+        ("here", ("--nonce", "--host", "localhost:9000"), "admitted", None),
+        ("here", ("--nonce", "--host", "localhost"), "refused", "host_not_allowed"),
+        ("here", ("--nonce", "--host", "attacker.test:8000"), "refused", "host_not_allowed"),
+        ("here", (), "refused", "credential_missing"),
+        ("strict", (), "refused", "nonce_missing"),
+        ("strict", ("--nonce",), "refused", "credential_missing"),
+    ],
+)
+def test_a_local_endpoint_is_asked_as_if_from_this_machine(local, endpoint, options, outcome, reason):
+    data = ask(local, *options, endpoint=endpoint)
+
+    assert (data["outcome"], data["reason"]) == (outcome, reason)
+    if outcome == "admitted":
+        assert data["principal"]["client"] == "(this machine)"
+
+
+def test_the_nonce_and_a_token_are_two_carriers_unless_both_are_asked_for(local):
+    assert local("client", "add", "mine").status == 0
+    arguments = (
+        "--client",
+        "mine",
+        "--name",
+        "n",
+        "--endpoint",
+        "here",
+        "strict",
+        "--scope",
+        "read",
+        "--json",
+    )
+    token = local("token", "issue", *arguments).data["token"]
+
+    assert ask(local, "--nonce", endpoint="here", token=token)["reason"] == "credential_ambiguous"
+    assert ask(local, "--nonce", endpoint="strict", token=token)["principal"]["client"] == "mine"
+    assert ask(local, endpoint="strict", token=token)["reason"] == "nonce_missing"
+
+
+def test_only_a_local_endpoint_has_a_nonce(run):
+    result = run("check", "--endpoint", "notes", "--nonce", "--json")
+
+    assert result.status == 2
+    assert result.data["error"]["fields"] == {"nonce": ["notes has not the profile 'local'"]}

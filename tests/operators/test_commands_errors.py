@@ -144,7 +144,7 @@ def test_a_failing_database_exits_1(run, monkeypatch):
     monkeypatch.setattr("mcp_guard.changes.add_client", fail)
     result = run("client", "add", "partner")
     assert (result.status, result.out) == (1, "")
-    assert result.err == "the database failed: no such table: mcp_guard_client\n"
+    assert result.err == "the database failed: no such table: mcp_guard_client (has it been migrated?)\n"
     assert run("client", "add", "partner", "--json").fields == {}
 
 

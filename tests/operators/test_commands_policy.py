@@ -218,7 +218,9 @@ class TestScope:
         result = run("scope", "add", "mixed", "--grant", *grants, "--description", "d", "--json")
         scope = Scope.objects.get()
         expected = ["tools/call:a", "http:POST", "prompts/get:c"]
-        assert result.data == {"id": scope.pk, "name": "mixed", "grants": expected, "description": "d"}
+        assert result.data == {
+            "id": scope.pk, "name": "mixed", "grants": expected, "endpoints": [], "description": "d",
+        }  # fmt: skip
         assert (scope.grants, scope.description) == (expected, "d")
 
     @pytest.mark.parametrize(
@@ -252,10 +254,17 @@ class TestScope:
         run("scope", "add", "a", "--grant", "tools/call:a")
         assert [row["name"] for row in run("scope", "list", "--json").data] == ["a", "b"]
         assert lines_of(run("scope", "list").out) == [
-            "NAME  GRANTS        DESCRIPTION",
-            "a     tools/call:a  -",
-            "b     tools/call:b  -",
+            "NAME  GRANTS        ENDPOINTS  DESCRIPTION",
+            "a     tools/call:a  -          -",
+            "b     tools/call:b  -          -",
         ]
+
+    def test_it_counts_at_the_endpoints_that_it_names(self, run):
+        added = run("scope", "add", "s", "--grant", "tools/call:a", "--endpoint", "notes", "tools", "--json")
+        assert added.data["endpoints"] == ["notes", "tools"]
+        assert run("scope", "set", "s", "--endpoint", "notes", "--json").data["endpoints"] == ["notes"]
+        assert run("scope", "set", "s", "--endpoint", "--json").data["endpoints"] == []
+        assert set(run("scope", "set", "s", "--endpoint", "nowhere", "--json").fields) == {"endpoints"}
 
     def test_remove_says_who_had_it(self, run, partner):
         data = run("scope", "remove", "read", "--json").data

@@ -12,7 +12,16 @@ from django.test import override_settings
 
 from mcp_guard import conf
 from mcp_guard.conf import ProblemKind
-from mcp_guard.policy.endpoint import Carrier, Endpoint, HostRules, Limits, Messages, MissingOrigin, Profile
+from mcp_guard.policy.endpoint import (
+    AuditCalls,
+    Carrier,
+    Endpoint,
+    HostRules,
+    Messages,
+    MissingOrigin,
+    Profile,
+)
+from mcp_guard.policy.limits import Limits
 
 MALFORMED, UNKNOWN, PROFILE, CONTRADICTION, NO_HOSTS = (
     ProblemKind.MALFORMED,
@@ -35,11 +44,31 @@ SAID = {
     "token_header": "X-MCP-Auth-Token",
     "public_scopes": ["guest"],
     "require_tls": True,
-    "limits": {"body_bytes": 2048, "message_bytes": 4096, "first_message_seconds": 0.5},
+    "limits": {
+        "body_bytes": 2048,
+        "body_seconds": 1.5,
+        "message_bytes": 4096,
+        "first_message_seconds": 0.5,
+        "messages_per_second": 7,
+        "in_flight_bytes": 8192,
+        "idle_seconds": 60,
+        "socket_seconds": 600,
+        "send_seconds": 2,
+        "call_seconds": 20,
+        "sockets_per_principal": 3,
+        "calls_per_principal": 4,
+        "streams_per_principal": 5,
+        "list_bytes": 65536,
+        "tickets": 6,
+    },
     "report_only": UNTIL.isoformat(),
     "extra_headers": ["X-Trace"],
+    "audit_calls": "calls",
 }
-"""Every key of an endpoint away from its default, but for two that contradict some of these."""
+"""Every key of an endpoint away from its default, but for those that contradict some of these."""
+
+LOCAL = {"profile": "local", "local_scopes": ["guest"], "nonce_query": True}
+STRICT = {"profile": "local", "require_nonce": True}
 
 
 def problems(guard, **settings):
@@ -189,7 +218,7 @@ def test_a_mistake_is_named_with_its_place(guard, kind, text):
         (
             {"profile": "token", "ws_credentials": ["query"]},
             MALFORMED,
-            "['ws_credentials'] has 'query', not one of header, message",
+            "['ws_credentials'] has 'query', not one of header, message, ticket, subprotocol",
         ),
         (
             {"profile": "token", "token_header": "X_Token"},
@@ -224,10 +253,11 @@ def test_a_mistake_is_named_with_its_place(guard, kind, text):
             MALFORMED,
             "['report_only'] is True, not an ISO date such as '2030-01-31'",
         ),
-        (
+        pytest.param(
             {"profile": "token", "report_only": AHEAD},
             MALFORMED,
             f"['report_only'] is {AHEAD!r}, more than 14 days ahead",
+            id="report_only more than 14 days ahead",
         ),
         ({"profile": "token", "limits": 5}, MALFORMED, "['limits'] is 5, not a dict of bounds"),
         ({"profile": "token", "limits": {"body": 5}}, UNKNOWN, "['limits']['body'] is not a setting"),
@@ -290,6 +320,31 @@ def test_a_mistake_of_an_endpoint_is_named_with_its_place(values, kind, text):
             {"profile": "backend", "missing_origin": {"http": "refuse"}},
             "has missing_origin 'refuse' for http with the profile 'backend'",
         ),
+        ({"profile": "token", "nonce_query": True}, "has nonce_query with the profile 'token'"),
+        (
+            {"profile": "backend", "local_scopes": ["x"], "require_nonce": True},
+            "has local_scopes and require_nonce with the profile 'backend'",
+        ),
+        (
+            {"profile": "local", "public_scopes": ["x"]},
+            "lets somebody in without a token or the nonce, with the profile 'local'",
+        ),
+        (
+            {"profile": "local", "forward_authorization": True},
+            "lets somebody in without a token or the nonce, with the profile 'local'",
+        ),
+        (
+            {"profile": "local", "local_scopes": ["x"], "require_nonce": True},
+            "has local_scopes together with require_nonce",
+        ),
+        (
+            {"profile": "local", "hosts": ["localhost:8000", "api.example.com:8000", "0.0.0.0"]},
+            "has hosts that are not this machine's own: 0.0.0.0, api.example.com:8000",
+        ),
+        (
+            {"profile": "local", "hosts": [".localhost"]},
+            "has hosts that are not this machine's own: .localhost",
+        ),
     ],
 )
 def test_what_cannot_hold_together_is_named_once(values, text):
@@ -305,6 +360,8 @@ def test_what_cannot_hold_together_is_named_once(values, text):
         {"profile": "public", "public_scopes": ["guest"]},
         {"profile": "backend", "missing_origin": {"ws": "bearer"}},
         {"profile": "same-origin", "token_header": "X-MCP-Auth-Token"},
+        {"profile": "local", "local_scopes": ["x"], "nonce_query": True},
+        {"profile": "local", "require_nonce": True, "hosts": ["[::1]:8000", "127.1.2.3", "localhost"]},
     ],
 )
 def test_what_holds_together_has_no_problem(values):
@@ -328,8 +385,7 @@ def test_a_mistake_stops_who_needs_the_setting_and_says_what_to_write():
         conf.config()
 
     assert str(raised.value) == (
-        "MCP_GUARD['ENDPOINT'] is not a setting. Known keys: ENDPOINTS, MAX_AGE, POLL_INTERVAL, PUSH, "
-        "ROOT_PATHS, SHARED_COUNTER, TOKENS_IN_MEMORY, TOKEN_DAYS, TOKEN_MAX_DAYS, TRUSTED_PROXIES."
+        f"MCP_GUARD['ENDPOINT'] is not a setting. Known keys: {', '.join(sorted(conf.TOP_LEVEL_KEYS))}."
     )
 
 
@@ -390,8 +446,39 @@ def test_everything_that_is_said_arrives():
         trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("::1")),
         root_paths=frozenset({"", "/app"}),
         extra_headers=("x-trace",),
-        limits=Limits(2048, 4096, 0.5),
+        audit_calls=AuditCalls.CALLS,
+        limits=Limits(2048, 1.5, 4096, 0.5, 7, 8192, 60, 600, 2, 20, 3, 4, 5, 65536, 6),
     )
+
+
+def test_a_local_endpoint_has_the_hosts_of_this_machine_and_the_nonce():
+    local = built(LOCAL)
+
+    assert local.hosts == HostRules(names=frozenset({b"localhost", b"127.0.0.1", b"[::1]"}))
+    assert (local.local_scopes, local.nonce_query, local.require_nonce) == (("guest",), True, False)
+    assert built(STRICT).require_nonce is True
+    assert built({"profile": "local", "hosts": ["localhost:8000"]}).hosts == HostRules({b"localhost:8000"})
+
+
+@pytest.mark.parametrize("profile", ["backend", "local"])
+def test_where_no_page_is_expected_a_socket_without_origin_needs_a_token(profile):
+    assert built({"profile": profile}).missing_origin_ws is MissingOrigin.BEARER
+    assert built({"profile": profile, "missing_origin": {"ws": "refuse"}}).missing_origin_ws is (
+        MissingOrigin.REFUSE
+    )
+
+
+@pytest.mark.parametrize("named", ["~/nonce", "/run/user/1000/mcp/nonce"])
+def test_the_nonce_file_has_a_whole_name(named):
+    with override_settings(MCP_GUARD={"NONCE_FILE": named}):
+        assert conf.config().nonce_file == named
+
+
+@pytest.mark.parametrize("named", ["", "/", "~", "nonce", "a/nonce", "~eve/nonce", 7])
+def test_a_file_that_is_no_nonce_file_is_a_mistake(named):
+    text = f"MCP_GUARD['NONCE_FILE'] is {named!r}, not a file in a folder of its own"
+
+    assert problems({"NONCE_FILE": named}) == [(MALFORMED, text)]
 
 
 def test_authorization_is_forwarded_only_where_it_is_said():
@@ -527,7 +614,7 @@ def test_the_host_of_djangos_test_client_counts_though_no_signal_tells_of_it():
 
 
 def test_every_key_is_known():
-    assert {*SAID, "forward_authorization", "messages"} == set(conf.ENDPOINT_KEYS)
+    assert {*SAID, *LOCAL, *STRICT, "forward_authorization", "messages"} == set(conf.ENDPOINT_KEYS)
     assert set(SAID["limits"]) == set(Limits.__slots__)
     with override_settings(MCP_GUARD=dict.fromkeys(conf.TOP_LEVEL_KEYS)):
         assert UNKNOWN not in [problem.kind for problem in conf.parse().problems]
