@@ -6,21 +6,14 @@ import argparse
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
 from django.forms.utils import from_current_timezone
 
 from mcp_guard.management.cli.call import BadInput, Verb
-
-_UNITS: Final = {
-    "m": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-    "w": timedelta(weeks=1),
-}
-_DURATION = re.compile(r"([0-9]{1,6})([mhdw])")
+from mcp_guard.moments import length_of
 
 
 class Parser(CommandParser):
@@ -87,10 +80,10 @@ def duration(text: str, field: str) -> timedelta:
     Raises:
         BadInput: beside ``field``.
     """
-    found = _DURATION.fullmatch(text)
-    if not found:
+    length = length_of(text)
+    if length is None:
         raise BadInput.in_field(field, f"{text[:40]!r} is not a duration such as 45m, 12h, 30d or 2w")
-    return int(found[1]) * _UNITS[found[2]]
+    return length
 
 
 def moment(text: str, now: datetime, field: str) -> datetime:
@@ -102,8 +95,9 @@ def moment(text: str, now: datetime, field: str) -> datetime:
         BadInput: beside ``field``.
     """
     try:
-        if _DURATION.fullmatch(text):
-            return now + duration(text, field)
+        length = length_of(text)
+        if length is not None:
+            return now + length
         return from_current_timezone(datetime.fromisoformat(text)).astimezone(UTC)
     except ValidationError as error:
         raise BadInput.in_field(field, " ".join(error.messages)) from None

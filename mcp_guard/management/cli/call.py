@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -28,7 +28,8 @@ class BadInput(CommandError):
     def __init__(self, message: str, fields: Mapping[str, list[str]] | None = None, usage: str = "") -> None:
         self.usage = usage
         self.message = without_tokens(message)
-        self.fields = {name: [*map(without_tokens, texts)] for name, texts in (fields or {}).items()}
+        named = (fields or {}).items()
+        self.fields = {without_tokens(name): [*map(without_tokens, texts)] for name, texts in named}
         super().__init__("; ".join(self.lines()), returncode=2)
 
     def lines(self) -> list[str]:
@@ -60,11 +61,16 @@ class Call:
 
 
 class Answer(NamedTuple):
-    """What a verb found or did: ``data`` for ``--json``, ``lines`` for people, ``warnings`` for both."""
+    """What a verb found or did: ``data`` for ``--json``, ``lines`` for people, ``warnings`` for both.
+
+    ``status`` is the exit status. ``texts`` are written as they are, in place of everything else.
+    """
 
     data: Mapping[str, Any] | Sequence[Mapping[str, Any]]
     lines: Sequence[str]
     warnings: Sequence[str] = ()
+    status: int = 0
+    texts: Iterator[str] | None = None
 
 
 Verb = Callable[[Call], Answer]
@@ -73,8 +79,7 @@ Verb = Callable[[Call], Answer]
 def actor_of(noun: str, verb: str | None) -> Actor:
     """Return the actor that history names: the subcommand and, where it is known, the OS user."""
     command = " ".join(part for part in ("mcp_guard", noun, verb) if part)
-    user = _os_user()
-    return Actor.of_command(f"{command} by {user}" if user else command)
+    return Actor.of_command(command, _os_user())
 
 
 def without_tokens(text: str) -> str:

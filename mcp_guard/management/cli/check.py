@@ -1,49 +1,26 @@
-"""``check``: why an origin, a token and a tool are let in or refused, step by step.
-
-The gate itself answers, about a head that is read like any other; nothing here decides.
-"""
+"""``check``: why an origin, a token and a tool are let in or refused, step by step."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, NamedTuple, assert_never
+import getpass
+import sys
+from pathlib import Path
+from typing import Any, Final
 
-from django.db import router
-
-from mcp_guard import gate
 from mcp_guard.changes.origins import endpoint_errors
 from mcp_guard.conf import config
-from mcp_guard.live.load import load, read_token
+from mcp_guard.endpoints import endpoints_of
+from mcp_guard.explain.explanation import Explanation, Verdict, explain
+from mcp_guard.explain.question import Door, Question, ShownToken
 from mcp_guard.management.cli.arguments import SubParsers, declare_verb
 from mcp_guard.management.cli.call import Answer, BadInput, Call
-from mcp_guard.management.cli.question import Question, ask_for_token
-from mcp_guard.management.cli.reasons import Step, advice, step_of
 from mcp_guard.management.cli.text import GAP, table
-from mcp_guard.models import TokenSecret
-from mcp_guard.policy import reply
-from mcp_guard.policy.decision import (
-    Admitted,
-    AwaitsMessage,
-    AwaitsSession,
-    AwaitsToken,
-    Decision,
-    PreflightGranted,
-    Reason,
-    Refused,
-)
-from mcp_guard.policy.endpoint import Endpoint, Messages
+from mcp_guard.policy.decision import Admitted, PreflightGranted
+from mcp_guard.policy.endpoint import Endpoint, Messages, Profile
 from mcp_guard.policy.scopes import NAMED_BY, Operation, over_http
-from mcp_guard.policy.snapshot import Snapshot
-from mcp_guard.tokens import digest
 
-
-class Verdict(NamedTuple):
-    """What the gate said, in words: the outcome, the step it fell at (None when all were passed)."""
-
-    outcome: str
-    step: Step | None
-    reason: Reason | None
-    decision: Decision
+MAX_TOKEN: Final = 8192
+"""How much of a line is read as a token, in characters."""
 
 
 def declare(nouns: SubParsers) -> None:
@@ -55,9 +32,17 @@ def declare(nouns: SubParsers) -> None:
     token = check.add_mutually_exclusive_group()
     token.add_argument("--token", action="store_true", help="read a token from standard input")
     token.add_argument("--token-file", metavar="FILE", help="read a token from the first line of a file")
+    check.add_argument("--nonce", action="store_true", help="with the nonce of a local server that runs")
     check.add_argument("--host", help="the value of Host; default: the first host of the endpoint")
     check.add_argument("--method", help="the HTTP method; default POST")
-    check.add_argument("--websocket", action="store_true", help="ask about a WebSocket handshake")
+    door = check.add_mutually_exclusive_group()
+    door.add_argument("--preflight", action="store_true", help="ask about the preflight of a request")
+    door.add_argument("--websocket", action="store_true", help="ask about a WebSocket handshake")
+    door.add_argument(
+        "--message",
+        action="store_true",
+        help="ask about the first message of a WebSocket, with the token in it",
+    )
     operation = check.add_mutually_exclusive_group()
     operation.add_argument("--tool", metavar="NAME", help="the tool that would be called")
     operation.add_argument("--rpc-method", metavar="METHOD", help="the MCP method, such as resources/read")
@@ -69,36 +54,29 @@ def _check(call: Call) -> Answer:
     errors = endpoint_errors([options.endpoint])
     if errors:
         raise BadInput("", {"endpoint": errors})
-    endpoint = config().endpoints[options.endpoint]
+    endpoint = endpoints_of(config())[options.endpoint]
     operation = _operation(call, endpoint)
-    if options.websocket and options.method not in (None, "GET"):
+    door = _door(call)
+    text = _token(call)
+    token = None if text is None else ShownToken.of_text(text)
+    if options.nonce and endpoint.profile is not Profile.LOCAL:
+        raise BadInput.in_field("nonce", f"{endpoint.name} has not the profile 'local'")
+    said = (options.origin, token, options.host, options.method, door, operation, options.nonce)
+    question = Question(endpoint, *said)
+    return _answer(explain(question, call.now))
+
+
+def _door(call: Call) -> Door:
+    options = call.options
+    if (options.websocket or options.message) and options.method not in (None, "GET"):
         raise BadInput.in_field("method", "a WebSocket handshake is a GET")
-    question = Question(
-        endpoint,
-        options.origin,
-        ask_for_token(call),
-        options.host,
-        options.method,
-        options.websocket,
-        operation,
-    )
-    snapshot = _snapshot(question.token)
-    now = call.now.timestamp()
-    verdict = _verdict(gate.explain(question.endpoint, question.head(), snapshot, now), operation)
-    preflight = None
-    if options.origin is not None and not options.websocket:
-        preflight = _verdict(gate.explain(question.endpoint, question.preflight(), snapshot, now), None)
-    return _answer(question, snapshot, verdict, preflight)
-
-
-def _snapshot(token: str | None) -> Snapshot:
-    """Return the policy of now; it knows this token, however many others there are."""
-    snapshot = load()
-    if token is None or not snapshot.is_partial:
-        return snapshot
-    key = digest(token)
-    record = snapshot.tokens.get(key) or read_token(router.db_for_write(TokenSecret), key)
-    return replace(snapshot, tokens={} if record is None else {key: record}, is_partial=False)
+    if options.preflight and options.origin is None:
+        raise BadInput.in_field("origin", "a preflight has an Origin")
+    if options.preflight:
+        return Door.PREFLIGHT
+    if options.message:
+        return Door.MESSAGE
+    return Door.HANDSHAKE if options.websocket else Door.REQUEST
 
 
 def _operation(call: Call, endpoint: Endpoint) -> Operation | None:
@@ -122,74 +100,66 @@ def _operation(call: Call, endpoint: Endpoint) -> Operation | None:
     return Operation(method, name)
 
 
-def _verdict(decision: Decision, operation: Operation | None) -> Verdict:
-    if isinstance(decision, Admitted) and operation is not None:
-        decision = gate.permit(decision, operation)
-    match decision:
-        case Admitted():
-            return Verdict("admitted", None, decision.would_refuse, decision)
-        case PreflightGranted():
-            return Verdict("granted", None, None, decision)
-        case AwaitsMessage():
-            return Verdict("awaits message", Step.CREDENTIAL, None, decision)
-        case Refused():
-            return Verdict("refused", step_of(decision.reason), decision.reason, decision)
-        case AwaitsSession():
-            return Verdict("awaits session", Step.CREDENTIAL, None, decision)
-        case AwaitsToken():
-            return Verdict("awaits token", Step.CREDENTIAL, None, decision)
-        case _:
-            assert_never(decision)
+def _token(call: Call) -> str | None:
+    """Return the token text to ask about, None without one. It never comes from the arguments.
+
+    Raises:
+        BadInput: when there is nothing to be read.
+    """
+    options = call.options
+    if options.token:
+        field, text = "token", _from_stdin()
+    elif options.token_file is not None:
+        field, text = "token_file", _from_file(options.token_file)
+    else:
+        return None
+    if not text.strip():
+        raise BadInput.in_field(field, "there is no token in it")
+    return text.strip()
 
 
-def _answer(question: Question, snapshot: Snapshot, verdict: Verdict, preflight: Verdict | None) -> Answer:
-    steps = _steps(question, snapshot, verdict)
-    reason = verdict.reason
+def _from_stdin() -> str:
+    if sys.stdin.isatty():
+        return getpass.getpass("Token: ")
+    return sys.stdin.readline(MAX_TOKEN)
+
+
+def _from_file(name: str) -> str:
+    try:
+        with Path(name).open(encoding="utf-8") as lines:
+            return lines.readline(MAX_TOKEN)
+    except OSError as error:
+        raise BadInput.in_field("token_file", error.strerror or "it cannot be read") from None
+    except UnicodeDecodeError:
+        raise BadInput.in_field("token_file", "it is not text in UTF-8") from None
+
+
+def _answer(found: Explanation) -> Answer:
+    reason = found.verdict.reason
+    steps = [
+        {"step": each.step.value, "result": each.result.value, "detail": each.detail} for each in found.steps
+    ]
     data = {
-        "endpoint": question.endpoint.name,
-        "revision": snapshot.revision,
-        "outcome": verdict.outcome,
+        "endpoint": found.question.endpoint.name,
+        "revision": found.snapshot.revision,
+        "outcome": found.verdict.outcome,
         "reason": reason.value if reason else None,
-        "status": reply.status(reason) if reason and verdict.outcome == "refused" else None,
-        "advice": advice(reason) if reason else None,
-        "principal": _principal(verdict.decision),
+        "status": found.status,
+        "advice": found.advice or None,
+        "principal": _principal_object(found),
         "steps": steps,
-        "preflight": _preflight_object(preflight),
+        "preflight": _preflight_object(found.preflight),
     }
-    lines = [_headline(data), *([GAP + str(data["advice"])] if reason else [])]
+    lines = [found.headline, *([GAP + found.advice] if reason else [])]
     lines += table(steps, ("step", "result", "detail"), empty="")
-    if preflight:
-        why = f": {preflight.reason.value}" if preflight.reason else ""
-        lines.append(f"its preflight would be {preflight.outcome}{why}")
+    if found.preflight:
+        why = f": {found.preflight.reason.value}" if found.preflight.reason else ""
+        lines.append(f"its preflight would be {found.preflight.outcome}{why}")
     return Answer(data, lines)
 
 
-def _steps(question: Question, snapshot: Snapshot, verdict: Verdict) -> list[dict[str, Any]]:
-    found, result = [], "passed"
-    for step in question.steps():
-        said = result
-        if step is verdict.step:
-            said, result = verdict.outcome, "not reached"
-        elif step is Step.ORIGIN and verdict.outcome == "admitted" and verdict.reason:
-            said = "reported only"
-        elif step is Step.GRANT and result == "passed" and question.operation is None:
-            said = "not asked"
-        found.append({"step": step.value, "result": said, "detail": question.detail(step, snapshot)})
-    return found
-
-
-def _headline(data: dict[str, Any]) -> str:
-    if data["outcome"] == "refused":
-        return f"would be refused with {data['status']}: {data['reason']}"
-    if data["outcome"] == "awaits message":
-        return "the handshake would be accepted; its first message has to carry the token"
-    principal = data["principal"]
-    who = f"client {principal['client']}" if principal["client"] else "nobody in particular"
-    only = f"; without report-only it would be refused: {data['reason']}" if data["reason"] else ""
-    return f"would be admitted as {who}{only}"
-
-
-def _principal(decision: Decision) -> dict[str, Any] | None:
+def _principal_object(found: Explanation) -> dict[str, Any] | None:
+    decision = found.verdict.decision
     if not isinstance(decision, Admitted):
         return None
     principal = decision.principal
@@ -197,7 +167,7 @@ def _principal(decision: Decision) -> dict[str, Any] | None:
         "client": principal.client or None,
         "user_id": principal.user_id,
         "token_id": principal.token_id,
-        "grants": sorted([*principal.grants.exact, *(f"{prefix}*" for prefix in principal.grants.prefixes)]),
+        "grants": found.grants,
         "delegated": decision.delegated,
     }
 

@@ -7,13 +7,16 @@ from typing import Any
 
 from mcp_guard import changes
 from mcp_guard.conf import config
+from mcp_guard.endpoints import endpoints_of
 from mcp_guard.management.cli.arguments import SubParsers, days, declare_noun, declare_verb, moment
-from mcp_guard.management.cli.call import Answer, Call
+from mcp_guard.management.cli.call import Answer, BadInput, Call
 from mcp_guard.management.cli.text import iso, pairs, table
 from mcp_guard.models import EndpointState
 from mcp_guard.policy.endpoint import Endpoint, HostRules
+from mcp_guard.report_only import DAYS, UnlistedOrigin, would_refuse
 
 _COLUMNS = ("name", "profile", "hosts", "methods", "require_tls", "public_scopes", "report_only_until")
+_WOULD_COLUMNS = ("origin", "requests", "clients", "exchanges", "last_seen", "address", "set_aside")
 
 
 def declare(nouns: SubParsers) -> None:
@@ -25,6 +28,8 @@ def declare(nouns: SubParsers) -> None:
     until = report.add_mutually_exclusive_group()
     until.add_argument("--until", metavar="T", help="until when: 7d or an ISO time, at most 14 days ahead")
     until.add_argument("--days", metavar="N", help="for so many days, at most 14; default 14")
+    would = declare_verb(verbs, "would-refuse", _would_refuse, "show what enforcing would refuse now")
+    would.add_argument("name", metavar="endpoint", help="its name")
     enforce = declare_verb(verbs, "enforce", _enforce, "refuse unlisted origins again")
     enforce.add_argument("name", metavar="endpoint", help="its name")
 
@@ -33,7 +38,7 @@ def endpoint_objects(now: datetime) -> list[dict[str, Any]]:
     """Return every declared endpoint as ``--json`` prints it, by name."""
     switched = {state.name: state.report_only_until for state in EndpointState.objects.all()}
     found = []
-    for name, endpoint in sorted(config().endpoints.items()):
+    for name, endpoint in sorted(endpoints_of(config()).items()):
         until = switched[name] if name in switched else _of_setting(endpoint)
         found.append(_object(endpoint) | {"report_only_until": iso(until) if until and until > now else None})
     return found
@@ -86,6 +91,45 @@ def _report_only(call: Call) -> Answer:
         until = call.now + days(options.days, "days")
     changes.report_only(call.actor, options.name, until=until)
     return _said(call, "reports unlisted origins and lets them in")
+
+
+def _would_refuse(call: Call) -> Answer:
+    name = call.options.name
+    if name not in endpoints_of(config()):
+        raise BadInput.in_field("name", f"there is no endpoint {name[:80]!r}")
+    found = would_refuse(name, call.now)
+    data = {
+        "endpoint": name,
+        "days": DAYS,
+        "origins": [_origin(each) for each in found.origins],
+        "more_origins": found.more,
+        "unsorted_requests": found.unsorted,
+        "refused_already": [_origin(each) for each in found.refused],
+    }
+    empty = f"nothing: no unlisted origin was let in within {DAYS} days"
+    lines = table(data["origins"], _WOULD_COLUMNS, empty=empty)
+    if found.more:
+        lines.append(f"and {found.more} more origins")
+    if found.unsorted:
+        lines.append(f"and {found.unsorted} requests of origins without a row of their own")
+    if found.refused:
+        lines += ["", "refused already, as their tokens do not count there:"]
+        lines += table(data["refused_already"], _WOULD_COLUMNS, empty="")
+    return Answer(data, lines)
+
+
+def _origin(each: UnlistedOrigin) -> dict[str, Any]:
+    return {
+        "origin": each.origin,
+        "requests": each.requests,
+        "clients": each.clients,
+        "exchanges": each.exchanges,
+        "first_seen": iso(each.first_seen),
+        "last_seen": iso(each.last_seen),
+        "address": each.address,
+        "user_agent": each.user_agent,
+        "set_aside": each.set_aside,
+    }
 
 
 def _enforce(call: Call) -> Answer:

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 
 from mcp_guard.management.cli.arguments import distinct
 from mcp_guard.management.cli.call import BadInput
-from mcp_guard.models import AllowedOrigin, Client, Scope, Token
+from mcp_guard.models import AllowedOrigin, Client, Refusal, RegisteredServer, Scope, Token
 from mcp_guard.policy.origin import OriginError, canonical
 
 
@@ -52,6 +52,18 @@ def scopes_named(names: Sequence[str] | None) -> list[Scope]:
     return [found[name] for name in wanted]
 
 
+def server_named(name: str) -> RegisteredServer:
+    """Return the registered server of that name.
+
+    Raises:
+        BadInput: beside ``name``.
+    """
+    found: RegisteredServer | None = RegisteredServer.objects.filter(name=name).first()
+    if found is None:
+        raise BadInput.in_field("name", f"there is no registered server “{name[:80]}”")
+    return found
+
+
 def origin_listed(text: str) -> AllowedOrigin:
     """Return the row of an origin, typed as it is stored or in any form that is canonicalized to it.
 
@@ -85,6 +97,20 @@ def token_numbered(text: str) -> Token:
     found: Token | None = Token.objects.select_related("client", "user").filter(pk=int(text)).first()
     if found is None:
         raise BadInput.in_field("id", f"there is no token {text}")
+    return found
+
+
+def refusal_numbered(text: str) -> Refusal:
+    """Return the refusals of an id.
+
+    Raises:
+        BadInput: beside ``id``.
+    """
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise BadInput.in_field("id", "the id of refusals is a number; “refusals list” shows it")
+    found = Refusal.objects.filter(pk=int(text)).first()
+    if found is None:
+        raise BadInput.in_field("id", f"there are no refusals {text}")
     return found
 
 

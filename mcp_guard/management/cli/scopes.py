@@ -18,7 +18,7 @@ from mcp_guard.management.cli.rows import scope_named
 from mcp_guard.management.cli.text import pairs, table
 from mcp_guard.models import Client, Scope, Token
 
-_COLUMNS = ("name", "grants", "description")
+_COLUMNS = ("name", "grants", "endpoints", "description")
 
 
 def declare(nouns: SubParsers) -> None:
@@ -27,10 +27,12 @@ def declare(nouns: SubParsers) -> None:
     add = declare_verb(verbs, "add", _add, "add a scope")
     add.add_argument("name", help="its name: letters, digits, - and _")
     add_names(add, "--grant", "what it opens, such as tools/call:read_note", required=True)
+    add_names(add, "--endpoint", "endpoints where it counts; without this option at every one")
     add.add_argument("--description", help="what it is for")
     change = declare_verb(verbs, "set", _set, "change a scope; tokens that have it gain or lose at once")
     change.add_argument("name", help="its name")
     add_names(change, "--grant", "what it opens, replacing its grants; nothing after it: none", nargs="*")
+    add_names(change, "--endpoint", "endpoints where it counts; nothing after it: every one", nargs="*")
     change.add_argument("--description", help="what it is for")
     declare_verb(verbs, "list", _list, "list all scopes")
     remove = declare_verb(verbs, "remove", _remove, "remove a scope; tokens and clients lose its grants")
@@ -43,6 +45,7 @@ def scope_object(scope: Scope) -> dict[str, Any]:
         "id": scope.pk,
         "name": scope.name,
         "grants": scope.grants,
+        "endpoints": scope.endpoints,
         "description": scope.description,
     }
 
@@ -50,6 +53,8 @@ def scope_object(scope: Scope) -> dict[str, Any]:
 def _add(call: Call) -> Answer:
     options = call.options
     values = given(options, "description")
+    if options.endpoint is not None:
+        values["endpoints"] = distinct(options.endpoint)
     scope = changes.add_scope(call.actor, name=options.name, grants=distinct(options.grant), **values)
     return _said("added", scope)
 
@@ -59,6 +64,8 @@ def _set(call: Call) -> Answer:
     values: dict[str, Any] = given(call.options, "description")
     if call.options.grant is not None:
         values["grants"] = distinct(call.options.grant)
+    if call.options.endpoint is not None:
+        values["endpoints"] = distinct(call.options.endpoint)
     if not values:
         raise BadInput("nothing to change: give at least one option")
     return _said("changed", changes.set_scope(call.actor, scope, **values))

@@ -13,14 +13,41 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
 from django.utils import timezone
 
-from mcp_guard.management.cli import check, clients, endpoints, origins, scopes, status, tokens
+from mcp_guard.management.cli import (
+    audit,
+    check,
+    clients,
+    endpoints,
+    import_template,
+    origins,
+    refusals,
+    sandbox,
+    scopes,
+    servers,
+    status,
+    tokens,
+)
 from mcp_guard.management.cli.arguments import Parser
 from mcp_guard.management.cli.call import Answer, BadInput, Call, actor_of
 from mcp_guard.management.cli.text import escaped
 
+_MISSING = re.compile(r"no such (?:table|column)|does not exist")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-NOUNS = (clients, origins, scopes, tokens, endpoints, check, status)
+NOUNS = (
+    clients,
+    origins,
+    scopes,
+    tokens,
+    endpoints,
+    servers,
+    sandbox,
+    refusals,
+    audit,
+    import_template,
+    check,
+    status,
+)
 """The modules of the nouns, in the order of ``--help``."""
 
 
@@ -67,8 +94,13 @@ class Command(BaseCommand):
             self._exit(error, as_json=options["json"])
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Run one verb and print its answer."""
-        self._print(self._answer(Namespace(**options)), as_json=options["json"])
+        """Run one verb and print its answer; what it found may be an exit status of its own."""
+        answer = self._answer(Namespace(**options))
+        self._print(answer, as_json=options["json"])
+        if answer.status and self._from_command_line:
+            sys.exit(answer.status)
+        if answer.status == 1:  # a failure; other numbers are answers
+            raise CommandError("; ".join(answer.warnings or answer.lines), returncode=answer.status)
 
     def _answer(self, options: Namespace) -> Answer:
         _refuse_undecodable(options)
@@ -80,15 +112,19 @@ class Command(BaseCommand):
         except ImproperlyConfigured as error:
             raise BadInput(str(error)) from error
         except DatabaseError as error:
-            raise CommandError(f"the database failed: {_first_line(error)}", returncode=1) from error
+            raise CommandError(f"the database failed: {_why(error)}", returncode=1) from error
         return answer
 
     def _print(self, answer: Answer, *, as_json: bool) -> None:
+        if answer.texts is not None:
+            for text in answer.texts:
+                self.stdout.write(_encodable(self.stdout, text), ending="")
+            return
         if as_json:
             self.stdout.write(json.dumps(answer.data, indent=2))
-            return
-        for line in answer.lines:
-            _write(self.stdout, line)
+        else:
+            for line in answer.lines:
+                _write(self.stdout, line)
         for warning in answer.warnings:
             _write(self.stderr, f"warning: {warning}")
 
@@ -106,8 +142,12 @@ class Command(BaseCommand):
 
 def _write(stream: OutputWrapper, line: str) -> None:
     r"""Write one line; what the stream cannot encode becomes ``\u2026``, so that no token gets lost."""
+    stream.write(_encodable(stream, escaped(line)))
+
+
+def _encodable(stream: OutputWrapper, text: str) -> str:
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(escaped(line).encode(encoding, "backslashreplace").decode(encoding))
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _of_parser(error: CommandError) -> BadInput:
@@ -117,9 +157,10 @@ def _of_parser(error: CommandError) -> BadInput:
     return BadInput(f"{str(error).removeprefix('Error: ')} (see --help)")
 
 
-def _first_line(error: Exception) -> str:
-    """Return the message of a database without the query and the carets that may follow it."""
-    return str(error).partition("\n")[0]
+def _why(error: Exception) -> str:
+    """Return the message of a database without the query that may follow it, and what it may take."""
+    said = str(error).partition("\n")[0]
+    return f"{said} (has it been migrated?)" if _MISSING.search(said) else said
 
 
 def _refuse_undecodable(options: Namespace) -> None:
