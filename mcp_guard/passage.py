@@ -5,33 +5,99 @@ It stands in the scope and on the request as an object, so nothing that a client
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.utils.functional import SimpleLazyObject
 
-from mcp_guard.policy.credential import without_cookies
+from mcp_guard.policy.credential import (
+    offers_token,
+    without_cookies,
+    without_offered_token,
+    without_parameter,
+)
 from mcp_guard.policy.decision import Admitted, Principal
-from mcp_guard.policy.endpoint import Endpoint
-from mcp_guard.policy.facts import RequestHead
-from mcp_guard.wire import Scope
+from mcp_guard.policy.endpoint import Endpoint, Profile
+from mcp_guard.policy.facts import RequestHead, with_headers
+from mcp_guard.policy.stamp import added_headers
+from mcp_guard.wire import SERVER_SEND, Scope
 
 KEY: Final = "mcp_guard"
 """Where the passage is: ``scope["mcp_guard"]`` and ``request.mcp_guard``."""
 
+_OUTER: Final = (SERVER_SEND, "session", "cookies")
+"""What outer applications leave in a scope that is not the guarded one's business."""
 
-class Passage(NamedTuple):
-    """An exchange that was let in, and the endpoint whose gate it passed."""
+IN_PART: Final = frozenset({b"cookie", b"sec-websocket-protocol"})
+"""Headers of whose value a part may be a credential."""
 
-    endpoint: str
-    head: RequestHead
-    admitted: Admitted
+
+Line = tuple[bytes, bytes]
+PickKept = Callable[[Sequence[Line]], tuple[Line, ...]]
+
+
+class Passage:
+    """An exchange that was let in, and the endpoint whose gate it passed. Requests that are alike share one.
+
+    ``pick_kept`` returns, of the lines of its head, those that an application gets, where that is known
+    without looking at them. ``principal`` is who it acts for. ``party`` is whose slots it takes, ``network``
+    what its party has of addresses; both are None until somebody has asked.
+    """
+
+    __slots__ = (
+        "_added",
+        "_inward",
+        "admitted",
+        "endpoint",
+        "head",
+        "network",
+        "party",
+        "pick_kept",
+        "prepared",
+        "principal",
+    )
+
+    def __init__(
+        self, endpoint: str, head: RequestHead, admitted: Admitted, pick_kept: PickKept | None = None
+    ) -> None:
+        self.endpoint = endpoint
+        self.head = head
+        self.admitted = admitted
+        self.principal = admitted.principal
+        self.pick_kept = pick_kept
+        self.party: Hashable = None
+        self.prepared: Mapping[str, tuple[str, str]] | None = None
+        self.network: str | None = None
+        self._inward: Passage | None = None
+        self._added: tuple[Line, ...] | None = None
 
     @property
-    def principal(self) -> Principal:
-        """Who the exchange acts for."""
-        return self.admitted.principal
+    def added(self) -> tuple[Line, ...]:
+        """What is added to the headers of an answer to it."""
+        if self._added is None:
+            self._added = added_headers(self.admitted)
+        return self._added
+
+    def inward(self, endpoint: Endpoint) -> Passage:
+        """Return the passage as the guarded application gets it: its head, read-only, without credentials."""
+        if self._inward is None:
+            self._inward = Passage(self.endpoint, _inward_head(self.head, endpoint), self.admitted)
+        return self._inward
+
+
+def _inward_head(head: RequestHead, endpoint: Endpoint) -> RequestHead:
+    headers = {**head.headers}
+    for carrier in endpoint.credential_headers:
+        headers.pop(carrier, None)
+    if not IN_PART.isdisjoint(headers):
+        headers = dict(_without_parts([*headers.items()], endpoint))
+    head = with_headers(head, MappingProxyType(headers))
+    if head.exchange.is_websocket:
+        head = head._replace(query=without_ticket(head.query, endpoint))
+    return head
 
 
 def of_scope(scope: Scope, endpoint: Endpoint) -> Passage | None:
@@ -49,39 +115,63 @@ def inner_scope(scope: Scope, endpoint: Endpoint, passage: Passage) -> dict[str,
     another party than the one that was let in.
     """
     inner = dict(scope)
-    inner["headers"] = without_credentials(scope["headers"], endpoint)
-    inner[KEY] = inward(passage, endpoint)
+    inner["headers"] = inner_lines(scope["headers"], endpoint, passage)
+    if scope["type"] == "websocket":
+        inner["query_string"] = without_ticket(scope.get("query_string", b""), endpoint)
+        offered = scope.get("subprotocols", ())
+        inner["subprotocols"] = [
+            name for name in offered if not offers_token(name.encode("latin-1", "replace"))
+        ]
+    inner[KEY] = passage.inward(endpoint)
     inner["user"] = user_of(passage.principal)
-    inner.pop("session", None)
-    inner.pop("cookies", None)
+    for outer in _OUTER:
+        inner.pop(outer, None)
     return inner
 
 
-def inward(passage: Passage, endpoint: Endpoint) -> Passage:
-    """Return the passage as the guarded application gets it: its head without credentials too."""
-    headers = dict(without_credentials([*passage.head.headers.items()], endpoint))
-    return passage._replace(head=passage.head._replace(headers=headers))
+def inner_lines(lines: list[Line], endpoint: Endpoint, passage: Passage) -> list[Line]:
+    """Return, of the lines of a head that was let in, those that the guarded application gets."""
+    if passage.pick_kept is None:
+        return without_credentials(lines, endpoint)
+    return [*passage.pick_kept(lines)]
 
 
-def without_credentials(headers: list[tuple[bytes, bytes]], endpoint: Endpoint) -> list[tuple[bytes, bytes]]:
-    """Return the headers without tokens and without the cookies that log a user in."""
-    kept: list[tuple[bytes, bytes]] = []
+def without_ticket(query: bytes, endpoint: Endpoint) -> bytes:
+    """Return the query string of a WebSocket without the credential that it may carry."""
+    if not query or endpoint.forward_authorization:
+        return query
+    without = without_parameter(query, "ticket")
+    return without_parameter(without, "nonce") if endpoint.profile is Profile.LOCAL else without
+
+
+def without_credentials(headers: list[Line], endpoint: Endpoint) -> list[Line]:
+    """Return the headers without tokens, the cookies that log a user in, and what may be taken for others."""
+    carriers, has_parts = endpoint.credential_headers, False
+    kept: list[Line] = []
+    for line in headers:
+        name = line[0]
+        if name not in carriers and not (b"_" in name and is_alias(name)):
+            kept.append(line)
+            has_parts = has_parts or name in IN_PART
+    return _without_parts(kept, endpoint) if has_parts else kept
+
+
+def _without_parts(headers: list[Line], endpoint: Endpoint) -> list[Line]:
+    """Return the headers without the parts of a value that are a credential."""
+    kept: list[Line] = []
     for name, value in headers:
         if name == b"cookie":
             value = without_cookies(value, endpoint.stripped_cookies)  # noqa: PLW2901 (the same header)
-            if not value:
-                continue
-        elif is_credential(name, endpoint):
-            continue
-        kept.append((name, value))
+        elif name == b"sec-websocket-protocol":
+            value = without_offered_token(value)  # noqa: PLW2901 (the same header)
+        if value or name not in IN_PART:
+            kept.append((name, value))
     return kept
 
 
-def is_credential(name: bytes, endpoint: Endpoint) -> bool:
-    """Return whether a header carries a token that the inner application must not see."""
-    if name == b"authorization":
-        return not endpoint.forward_authorization
-    return name == endpoint.token_header and name != b"cookie"
+def is_alias(name: bytes) -> bool:
+    """Return whether some application could take a header for one of MCP's that was judged (``mcp_name``)."""
+    return name.replace(b"_", b"-").startswith(b"mcp-") and b"_" in name
 
 
 def user_of(principal: Principal) -> Any:

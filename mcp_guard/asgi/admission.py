@@ -12,15 +12,19 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from mcp_guard import gate
+from mcp_guard.audit.uses import uses
 from mcp_guard.conf import config
+from mcp_guard.live.failures import failures
 from mcp_guard.live.holder import holder
 from mcp_guard.mcp import jsonrpc
 from mcp_guard.policy.credential import NO_CREDENTIAL, LiveSession, Presented, UnreadSession
-from mcp_guard.policy.decision import Admitted, Reason, Refused
+from mcp_guard.policy.decision import Admitted, AwaitsTicket, Reason, Refused
 from mcp_guard.policy.endpoint import Carrier, Endpoint
 from mcp_guard.policy.facts import Exchange, RequestHead
 from mcp_guard.policy.snapshot import Snapshot
+from mcp_guard.policy.ticket import by_ticket
 from mcp_guard.presented import present, present_text
+from mcp_guard.recall import NOTED_SECONDS
 
 AT_A_TIME: Final = 16
 """How many open connections of an event loop are judged again at a time."""
@@ -41,26 +45,44 @@ class Admission:
     """The judgement of one socket or stream.
 
     ``head`` is what opened it, ``later`` what it is judged by from then on. ``admitted`` is None until the
-    handshake or a message was let in.
+    handshake or a message was let in; ``snapshot`` is what was current before it was decided.
     """
 
-    def __init__(self, endpoint: Endpoint, head: RequestHead, admitted: Admitted | None = None) -> None:
+    __slots__ = (
+        "_doubts",
+        "_explicit",
+        "_is_doubted",
+        "_judged_at",
+        "_noted_until",
+        "_snapshot",
+        "admitted",
+        "endpoint",
+        "head",
+        "later",
+    )
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        head: RequestHead,
+        admitted: Admitted | None = None,
+        snapshot: Snapshot | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self.head = head
         self.later = head if admitted else head._replace(exchange=Exchange.MESSAGE)
         self.admitted = admitted
-        self._presented: Presented = present(head, endpoint) if admitted else NO_CREDENTIAL
-        self._snapshot: Snapshot | None = None
+        self._explicit: Presented | None = None if admitted else NO_CREDENTIAL
+        self._snapshot = snapshot
         self._doubts = 0
         self._is_doubted = False
         self._judged_at = time.monotonic()
+        self._noted_until = 0.0
 
     @property
     def stands(self) -> bool:
         """Whether the last judgement still holds."""
-        if self.admitted is None or self._snapshot is not holder.snapshot or holder.is_behind:
-            return False
-        return not self.admitted.until or holder.now() < self.admitted.until
+        return self.admitted is not None and holder.stands(self._snapshot, self.admitted.until)
 
     @property
     def seconds_left(self) -> float | None:
@@ -72,7 +94,16 @@ class Admission:
     @property
     def session_key(self) -> str:
         """The session that admitted it; empty when it was none."""
-        return self._presented.key if isinstance(self._presented, UnreadSession) and self.admitted else ""
+        if self.admitted is None or (self._explicit is None and b"cookie" not in self.head.headers):
+            return ""
+        return self._presented.key if isinstance(self._presented, UnreadSession) else ""
+
+    @property
+    def _presented(self) -> Presented:
+        """What it was admitted by; what its head presents is looked for when somebody asks."""
+        if self._explicit is None:
+            self._explicit = present(self.head, self.endpoint)
+        return self._explicit
 
     def doubt(self) -> None:
         """Let the last judgement stand no longer, nor one that is being made."""
@@ -80,22 +111,50 @@ class Admission:
         self._is_doubted = True
         self._snapshot = None
 
-    async def judge_handshake(self) -> Refused | None:
-        """Return why the handshake is refused, None when the socket may be accepted."""
-        presented = present(self.head, self.endpoint)
-        snapshot, doubts = holder.snapshot, self._doubts
-        judged = gate.judge(self.endpoint, self.head, presented)
-        settled = await gate.asettle(self.endpoint, self.head, judged, presented)
+    async def judge_handshake(self, judged: gate.Judged | None = None) -> Refused | None:
+        """Return why the handshake is refused, None when the socket may be accepted.
+
+        ``judged`` is what was decided of its head, where somebody has asked.
+        """
+        presented: Presented | None = None
+        snapshot, doubts = self._snapshot or holder.snapshot, self._doubts
+        judged = gate.judge(self.endpoint, self.head) if judged is None else judged
+        settled = await gate.asettle(self.endpoint, self.head, judged)
+        if isinstance(settled, AwaitsTicket):
+            redeemed = await gate.aredeem(self.endpoint, self.head, settled)
+            if isinstance(redeemed, Refused):
+                return redeemed
+            presented, snapshot, doubts = redeemed, holder.snapshot, self._doubts
+            judged = gate.judge(self.endpoint, self.head, presented)
+            settled = by_ticket(await gate.asettle(self.endpoint, self.head, judged, presented))
         if isinstance(settled, Admitted):
             self._live_by(settled, presented, snapshot if doubts == self._doubts else None)
-        return settled if isinstance(settled, Refused) else None
+        if isinstance(settled, Refused):
+            return failures.limit(settled, self.endpoint, self.head, presented)
+        return None
+
+    def standing(self, bearer: jsonrpc.Bearer, now: float) -> Admitted | None:
+        """Return the decision that a message lives by if that is known; ``now`` is in monotonic seconds."""
+        admitted = self.admitted
+        if admitted is None or bearer is not jsonrpc.NO_BEARER or self.endpoint.token_every_message:
+            return None
+        if not holder.stands(self._snapshot, admitted.until):
+            return None
+        if now >= self._noted_until:
+            self._noted_until = now + NOTED_SECONDS
+            uses.note(self.endpoint, self.later, admitted.principal, holder.now())
+        return admitted
 
     async def judge_message(self, bearer: jsonrpc.Bearer) -> Admitted | Refused:
         """Return the decision that a message lives by: its own token's, or the one of the socket."""
         endpoint = self.endpoint
         match bearer:
             case jsonrpc.BearerText(text) if self._takes_message_tokens:
-                return await self._admit_by(present_text(text))
+                presented = present_text(text)
+                judged = await self._admit_by(presented)
+                if isinstance(judged, Refused):
+                    return failures.limit(judged, endpoint, self.head, presented)
+                return judged
             case jsonrpc.NoBearer():
                 pass
             case _:
@@ -133,11 +192,13 @@ class Admission:
     async def _admit_by(self, presented: Presented) -> Admitted | Refused:
         """Judge a credential; a socket acts for one principal as long as it lives."""
         if self.admitted is not None and presented == self._presented and self.stands:
+            uses.note(self.endpoint, self.later, self.admitted.principal, holder.now())
             return self.admitted
         snapshot, doubts = holder.snapshot, self._doubts
         asked = self._as_known(presented)
-        judged = gate.judge(self.endpoint, self.later, asked)
-        settled = await gate.asettle(self.endpoint, self.later, judged, asked)
+        is_stream = self.later is self.head
+        judged = gate.judge(self.endpoint, self.later, asked, again=is_stream)
+        settled = await gate.asettle(self.endpoint, self.later, judged, asked, again=is_stream)
         if not isinstance(settled, Admitted):
             return settled if isinstance(settled, Refused) else Refused(Reason.CREDENTIAL_MISSING)
         if self.admitted is not None and settled.principal.identity != self.admitted.principal.identity:
@@ -154,8 +215,8 @@ class Admission:
             return presented
         return LiveSession(presented.key, user_id)
 
-    def _live_by(self, admitted: Admitted, presented: Presented, snapshot: Snapshot | None) -> None:
+    def _live_by(self, admitted: Admitted, presented: Presented | None, snapshot: Snapshot | None) -> None:
         """Keep a decision; the snapshot was taken before judging, so that a swap meanwhile is not missed."""
-        self.admitted, self._presented, self._snapshot = admitted, presented, snapshot
+        self.admitted, self._explicit, self._snapshot = admitted, presented, snapshot
         self._judged_at = time.monotonic()
         self._is_doubted = self._is_doubted and snapshot is None

@@ -3,21 +3,29 @@
 An event stream can stay open for hours. It is judged again after every change of policy, when what it was
 admitted by expires, and before an event goes out that no judgement covers any more. Refused, its
 application is told that the client has gone, which MCP takes as cancelling the call, and the client sees
-the end of the stream.
+the end of the stream. So it goes with a call that takes too long, whose client gets an error besides.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from mcp_guard import gate
 from mcp_guard.asgi.admission import Admission
-from mcp_guard.asgi.exchange import Event, Receive, Send
+from mcp_guard.asgi.exchange import Arrival, Disconnected, Event, Receive, Send, send_reply, without_body
+from mcp_guard.asgi.lists import Restricted
+from mcp_guard.asgi.sweep import sweep
+from mcp_guard.asgi.transport import Transport, transport_of
+from mcp_guard.audit import calls
+from mcp_guard.live.calls import Call
 from mcp_guard.live.connections import connections
+from mcp_guard.mcp.listing import Lists
 from mcp_guard.passage import Passage
-from mcp_guard.policy.decision import Admitted, Refused
+from mcp_guard.policy import reply
+from mcp_guard.policy.decision import Admitted, Reason, Refused
 from mcp_guard.policy.endpoint import Endpoint
 from mcp_guard.policy.reply import Header
 from mcp_guard.policy.stamp import stamped_headers
@@ -25,26 +33,74 @@ from mcp_guard.policy.stamp import stamped_headers
 GRACE_SECONDS: Final = 2.0
 """How long an application may take to end after its stream was ended, before it is cancelled."""
 
+_now = time.monotonic
+
+_CONTENT_TYPE: Final = b"content-type"
+
+_kept: Final[set[asyncio.Task[None]]] = set()
+"""Tasks that nobody else holds."""
+
 _FAILED: Final = b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32603, "message": "Internal error"}}'
 _DISCONNECT: Final = {"type": "http.disconnect"}
 
 
-class Answer:
-    """One answer of the inner application. ``client`` is whose stream it is, for those who count them."""
+class Answer(Arrival):
+    """One exchange that was let in: its body, and the answer of the inner application.
+
+    Most answers are short, so what only a long one needs is made when it turns out to be one.
+    """
+
+    _admission: Admission | None = None
+    _body: bytes | None = None
+    _connection: Transport | None = None
+    _grace: asyncio.TimerHandle | None = None
+    _has_started = False
+    _is_ended = False
+    _restricted: Restricted | None = None
+    _sending_since = 0.0
+    _timer: asyncio.TimerHandle | None = None
 
     def __init__(self, endpoint: Endpoint, passage: Passage, receive: Receive, send: Send) -> None:
+        super().__init__()
         self._endpoint = endpoint
         self._passage = passage
         self._receive = receive
-        self._send = send
-        self._admission: Admission | None = None
-        self._has_started = False
-        self._is_ended = False
-        self._server: asyncio.Task[Any] | None = None
-        self._reader: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._grace: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._raw_send = self._send = send
+        self._began_at = _now()
+        self.call = Call()
+        self._sweep = sweep()
+        self._sweep.add(self)
+
+    async def take_body(self) -> bytes | None:
+        """Return the body, which the application gets too; None where there is nobody to run it for."""
+        try:
+            body = await self.read_body(self._receive, self._endpoint.limits, self._passage.admitted.cors)
+        except Disconnected:
+            return None
+        if isinstance(body, Refused):
+            await self.refuse(body)
+            return None
+        self._body = body
+        return body
+
+    def drop_body(self) -> None:
+        """Give the application an empty body, whatever is sent."""
+        self._receive = without_body(self._receive)
+
+    def record(self, call: calls.Call) -> None:
+        """Show the answer to the audit of calls."""
+        self._raw_send = self._send = call.watched(self._raw_send)
+
+    def restrict(self, lists: Lists) -> None:
+        """Send of the lists in the answer only what may be seen."""
+        self._restricted = Restricted(self._raw_send, lists, lambda: self.admitted)
+        self._send = self._restricted.send
+
+    @property
+    def admitted(self) -> Admitted:
+        """The decision that the answer lives by, as of now."""
+        judged_again = None if self._admission is None else self._admission.admitted
+        return judged_again or self._passage.admitted
 
     @property
     def client(self) -> str:
@@ -61,11 +117,15 @@ class Answer:
         """The user it acts for."""
         return self._passage.principal.user_id
 
+    async def refuse(self, refused: Refused) -> None:
+        """Answer in place of the application."""
+        answer = gate.answer(self._endpoint, self._passage.head, refused)
+        await send_reply(self._raw_send, answer)
+
     async def serve(self, app: Any, scope: Mapping[str, Any]) -> None:
         """Run the application; one that fails before it answers becomes a 500 with the same headers."""
-        self._server = asyncio.current_task()
         try:
-            await app(scope, self._receive_event, self._send_event)
+            await app(scope, self.receive, self.send)
         except asyncio.CancelledError:
             if not self._is_ended or self._server is None:
                 raise
@@ -73,8 +133,19 @@ class Answer:
         except Exception:
             await self._fail()
             raise
-        finally:
-            self._forget()
+
+    def look(self, now: float) -> None:
+        """End the answer if it takes too long, or if its client does not read it."""
+        limits = self._endpoint.limits
+        if self._is_ended:
+            return
+        if self._body_until:
+            super().look(now)
+        elif self._sending_since and now - self._sending_since >= limits.send_seconds:
+            self._stop(Reason.PEER_NOT_READING)
+            self._transport.abort()
+        elif not self.call.is_stream and now - self._began_at >= limits.call_seconds:
+            self._keep(self._cut())
 
     def recheck(self) -> None:
         """Judge the stream again and end it if it is refused."""
@@ -108,16 +179,43 @@ class Answer:
         """End the stream for both sides, noting why."""
         if self._is_ended:
             return
+        self._stop(refused.reason)
+        self._transport.release()
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _stop(self, reason: Reason) -> str:
+        """Tell the application that its client has gone, and return under which id that is noted."""
         self._is_ended = True
-        gate.note(self._endpoint, self._passage.head, refused.reason)
         if self._reader is not None:
             self._reader.cancel()
         if self._server is not None:
             loop = asyncio.get_running_loop()
             self._grace = loop.call_later(GRACE_SECONDS, self._server.cancel)
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        return gate.note(self._endpoint, self._passage.head, reason)
 
-    async def _receive_event(self) -> Event:
+    async def _cut(self) -> None:
+        """End a call that takes too long with an error for its client."""
+        if self._has_ended():
+            return
+        cors, request_id = self._passage.admitted.cors, self.call.request_id
+        refused = Refused(Reason.CALL_TOO_LONG, cors, request_id=request_id)
+        correlation_id = self._stop(refused.reason)
+        self.call.cut()
+        if not self._is_out:
+            self._has_started = True
+            await send_reply(self._raw_send, reply.refusal(refused, self._endpoint, correlation_id))
+        elif self._admission is not None:
+            self._transport.release()
+            event = f"event: message\r\ndata: {reply.error_text(refused, correlation_id)}\r\n\r\n"
+            await self._send({"type": "http.response.body", "body": event.encode(), "more_body": False})
+        else:  # a part of the answer is out
+            self._transport.abort()
+
+    async def receive(self) -> Event:
+        """Receive for the application."""
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
         if self._has_ended():
             return dict(_DISCONNECT)
         reader = self._reader = asyncio.current_task()
@@ -135,30 +233,53 @@ class Answer:
         """Whether the stream was ended meanwhile, by another task."""
         return self._is_ended
 
-    async def _send_event(self, event: Event) -> None:
+    @property
+    def _is_out(self) -> bool:
+        """Whether the client has a part of the answer; of a list nothing goes out before it is complete."""
+        return self._has_started and (self._restricted is None or not self._restricted.is_holding)
+
+    async def send(self, event: Event) -> None:
+        """Send for the application: the head stamped, each event of a stream only while it is let in."""
         if self._is_ended:
             return
-        if event["type"] == "http.response.start":
-            await self._start(event)
+        if self._admission is not None:
+            await self._send_of_stream(event, self._admission)
             return
-        if self._admission is not None and not self._admission.stands:
+        is_stream = False
+        if event["type"] == "http.response.start":
+            self._has_started = True
+            passage = self._passage
+            headers = stamped_headers(event.get("headers", ()), passage.admitted, passage.added)
+            is_stream = _is_event_stream(headers)
+            event = {**event, "headers": headers}
+        self._sending_since = _now()  # for how long the client leaves it unread
+        try:
+            await self._send(event)
+        finally:
+            self._sending_since = 0.0
+        if is_stream:
+            self._open_stream()
+
+    async def _send_of_stream(self, event: Event, admission: Admission) -> None:
+        if not admission.stands:
             await self._judge_again()
             if self._has_ended():
                 return
-        await self._send(event)
-
-    async def _start(self, event: Event) -> None:
-        self._has_started = True
-        headers = stamped_headers(event.get("headers", ()), self._passage.admitted)
-        await self._send({**event, "headers": headers})
-        if _is_event_stream(headers):
-            self._open_stream()
+        if not event.get("more_body", False):
+            self._transport.release()
+        self._sending_since = _now()
+        try:
+            await self._send(event)
+            await self._transport.drain()
+        finally:
+            self._sending_since = 0.0
 
     def _open_stream(self) -> None:
         """Watch the stream; only now, as nothing may end it before its head is sent."""
         admitted, head = self._passage.admitted, self._passage.head
         self._admission = Admission(self._endpoint, head, admitted)
         connections.add(self)
+        self._transport.register()
         self._watch_deadline()
         self.recheck()
 
@@ -176,29 +297,45 @@ class Answer:
             self.recheck()
 
     async def _fail(self) -> None:
-        if self._has_started or self._is_ended:
+        if self._is_out or self._is_ended:
             return
+        self._has_started = True
         length = (b"content-length", str(len(_FAILED)).encode())
-        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), length]
-        await self._send_event({"type": "http.response.start", "status": 500, "headers": headers})
-        await self._send({"type": "http.response.body", "body": _FAILED})
+        plain = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), length]
+        headers = stamped_headers(plain, self._passage.admitted)
+        await self._raw_send({"type": "http.response.start", "status": 500, "headers": headers})
+        await self._raw_send({"type": "http.response.body", "body": _FAILED})
+
+    @property
+    def _transport(self) -> Transport:
+        """The connection; looked for only when something is wanted of it."""
+        if self._connection is None:
+            self._connection = transport_of(self._raw_send)
+        return self._connection
 
     def _keep(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        _kept.add(task)
+        task.add_done_callback(_kept.discard)
 
-    def _forget(self) -> None:
+    def leave(self) -> None:
+        """Let go of everything; of what belongs to the server last, as that may fail."""
+        self._is_ended = True  # what still waits to cut it off, or to judge it again, comes too late
+        self._sweep.discard(self)
+        self.call.leave()
         if self._admission is not None:
             connections.discard(self)
-        for timer in (self._timer, self._grace):
-            if timer is not None:
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._grace is not None:
+            self._grace.cancel()
+        if self._connection is not None:
+            self._connection.release()
 
 
-def _is_event_stream(headers: list[Header]) -> bool:
+def _is_event_stream(headers: Iterable[Header]) -> bool:
     """Whether an answer goes on for as long as it likes; Django does not write names in lower case."""
-    return any(
-        name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
-        for name, value in headers
-    )
+    for name, value in headers:
+        if len(name) == len(_CONTENT_TYPE) and name.lower() == _CONTENT_TYPE:
+            return value.lower().startswith(b"text/event-stream")
+    return False

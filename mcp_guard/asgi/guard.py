@@ -2,52 +2,91 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, NamedTuple
 
-from mcp_guard import conf, gate, mounts, wire
+from mcp_guard import conf, gate, mounts, ticket_desk, wire
 from mcp_guard.asgi import relay
 from mcp_guard.asgi.answer import Answer
-from mcp_guard.asgi.exchange import Disconnected, Receive, Send, read_body, replay, send_reply, without_body
+from mcp_guard.asgi.exchange import (
+    Disconnected,
+    Receive,
+    Send,
+    hand_out_ticket,
+    read_body,
+    replay,
+    send_reply,
+    settle_head,
+    without_body,
+)
+from mcp_guard.asgi.lists import Restricted, without_files
 from mcp_guard.asgi.websocket import GuardedSocket
-from mcp_guard.mcp.permit import Registered, permit_body
-from mcp_guard.passage import Passage, inner_scope, of_scope
+from mcp_guard.audit import calls
+from mcp_guard.live.calls import CALL_KEY
+from mcp_guard.mcp.agreement import InputSchema
+from mcp_guard.mcp.jsonrpc import Message
+from mcp_guard.mcp.listing import Lists, lists_of
+from mcp_guard.mcp.permit import UNKNOWN, Behind, Registered, permit_body
+from mcp_guard.passage import KEY, Passage, inner_scope, of_scope
 from mcp_guard.policy.content import has_body
-from mcp_guard.policy.decision import Admitted, Refused
+from mcp_guard.policy.decision import Refused
 from mcp_guard.policy.endpoint import Endpoint, Messages
+from mcp_guard.policy.reply import Reply
 
 
-def guard(app: Any, endpoint: str, *, registered: Registered | None = None) -> Guard:
+def guard(
+    app: Any,
+    endpoint: str,
+    *,
+    registered: Registered | None = None,
+    input_schema: InputSchema | None = None,
+) -> Guard:
     """Return the application behind the gate of an endpoint.
 
     ``registered`` tells which MCP methods the application handles, where that is known; the others are
     then forwarded, so that it can say that it does not know them.
+
+    ``input_schema`` returns what a tool takes, by its name, so that the headers that repeat its arguments can
+    be compared with them.
 
     Raises:
         ImproperlyConfigured: when the settings declare no such endpoint.
     """
     conf.endpoint(endpoint)
     mounts.declare(endpoint, "asgi")
-    return Guard(app, endpoint, registered)
+    return Guard(app, endpoint, Behind(registered, input_schema))
+
+
+class Connection(NamedTuple):
+    """What an ASGI application is called with."""
+
+    scope: wire.Scope
+    receive: Receive
+    send: Send
 
 
 class Guard:
     """An ASGI application behind the gate of one endpoint."""
 
-    def __init__(self, app: Any, endpoint: str, registered: Registered | None = None) -> None:
+    def __init__(self, app: Any, endpoint: str, behind: Behind = UNKNOWN) -> None:
         self.app = app
         self.endpoint = endpoint
-        self.registered = registered
+        self.behind = behind
 
     async def __call__(self, scope: wire.Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         endpoint = conf.endpoint(self.endpoint)
-        if "headers" in scope:  # servers may add trailers to the list while the body comes in
-            scope = {**scope, "headers": list(scope["headers"])}
         match scope["type"]:
             case "http":
-                await self._serve(endpoint, scope, receive, send)
+                passage = of_scope(scope, endpoint) if KEY in scope else None
+                if passage is None:
+                    await self._serve(endpoint, scope, receive, send)
+                else:
+                    await self._serve_within(endpoint, passage, Connection(scope, receive, send))
             case "websocket":
-                socket = GuardedSocket(scope, receive, send, endpoint=endpoint, registered=self.registered)
+                socket = GuardedSocket(
+                    scope, receive, send, endpoint=endpoint, registered=self.behind.registered
+                )
                 await relay.serve(self.app, socket)
             case "lifespan":
                 await self.app(scope, receive, send)
@@ -55,42 +94,136 @@ class Guard:
                 raise ValueError(f"a guard judges http and websocket, not {unknown!r}")
 
     async def _serve(self, endpoint: Endpoint, scope: wire.Scope, receive: Receive, send: Send) -> None:
-        passage = of_scope(scope, endpoint)
-        is_judged = passage is not None
-        if passage is None:
-            head = wire.from_scope(scope, endpoint)
-            judged = gate.judge(endpoint, head)
-            settled = judged if isinstance(judged, Admitted) else await gate.asettle(endpoint, head, judged)
-            if not isinstance(settled, Admitted):
-                await send_reply(send, gate.answer(endpoint, head, settled))
+        """Judge a request, and run the application if it is let in."""
+        judged = gate.judge_scope(endpoint, scope)
+        if isinstance(judged, Reply):
+            await send_reply(send, judged)
+            return
+        if isinstance(judged, Passage):
+            passage = judged
+        else:
+            scope = wire.own(scope)
+            settled = await settle_head(endpoint, judged, send)
+            if settled is None:
                 return
-            passage = Passage(endpoint.name, head, settled)
+            passage = settled
+        inner = inner_scope(scope, endpoint, passage)  # before anything is waited for: servers change headers
+        if ticket_desk.serves(passage.head.path, endpoint):
+            await hand_out_ticket(endpoint, passage, receive, send)
+            return
+        answer = Answer(endpoint, passage, receive, send)
+        try:
+            if endpoint.messages is Messages.MCP:
+                await self._serve_message(endpoint, passage, inner, answer)
+            elif not has_body(passage.head) or await answer.take_body() is not None:
+                await self._run(endpoint, passage, inner, answer)
+        finally:
+            answer.leave()
+
+    async def _serve_message(
+        self, endpoint: Endpoint, passage: Passage, scope: wire.Scope, answer: Answer
+    ) -> None:
+        message = None
         if has_body(passage.head):
-            body = await self._judge_body(endpoint, passage, receive, send)
+            body = await answer.take_body()
             if body is None:
                 return
-            receive = replay(body, receive)
+            permitted = self._permit(endpoint, passage, body)
+            if isinstance(permitted, Refused):
+                await answer.refuse(permitted)
+                return
+            message = permitted
+        else:
+            answer.drop_body()
+        audited = calls.begin(endpoint, passage.head, passage.principal, message)
+        if audited is None:
+            await self._run(endpoint, passage, scope, answer, message)
+            return
+        answer.record(audited)
+        answer.call.is_recorded = True
+        try:
+            await self._run(endpoint, passage, scope, answer, message)
+        finally:
+            audited.abandon()
+
+    def _run(
+        self,
+        endpoint: Endpoint,
+        passage: Passage,
+        scope: wire.Scope,
+        answer: Answer,
+        message: Message | None = None,
+    ) -> Awaitable[None]:
+        """Run the application for a request that was let in, in a scope that is its own."""
+        refused = answer.call.begin(endpoint, passage, message)
+        if refused is not None:
+            return answer.refuse(refused)
+        if endpoint.messages is Messages.MCP:
+            lists = lists_of(endpoint, passage.head, passage.admitted, message)
+            if lists is not None:
+                _keep_readable(scope, lists)
+                answer.restrict(lists)
+        scope[CALL_KEY] = answer.call
+        return answer.serve(self.app, scope)
+
+    async def _serve_within(self, endpoint: Endpoint, passage: Passage, connection: Connection) -> None:
+        """Serve what an outer door of the same endpoint has let in; it stamps and watches the answer.
+
+        The front door does not know what is asked, so the call gets its slot and its record here.
+        """
+        outer, receive, send = connection
+        scope = inner_scope(outer, endpoint, passage)
+        message = None
+        if has_body(passage.head):
+            try:
+                body = await read_body(receive, endpoint.limits, passage.admitted.cors)
+            except Disconnected:
+                return
+            permitted = body if isinstance(body, Refused) else self._permit(endpoint, passage, body)
+            if isinstance(permitted, Refused):
+                await send_reply(send, gate.answer(endpoint, passage.head, permitted))
+                return
+            message = permitted
+            if isinstance(body, bytes):
+                receive = replay(body, receive)
         elif endpoint.messages is Messages.MCP:
             receive = without_body(receive)
-        inner = inner_scope(scope, endpoint, passage)
-        if is_judged:  # whoever judged it stamps and watches the answer
-            await self.app(inner, receive, send)
-        else:
-            await Answer(endpoint, passage, receive, send).serve(self.app, inner)
+        await self._run_within(endpoint, passage, message, Connection(scope, receive, send))
 
-    async def _judge_body(
-        self, endpoint: Endpoint, passage: Passage, receive: Receive, send: Send
-    ) -> bytes | None:
-        """Return the body of a request that may go on, None for one that was answered or went away."""
-        admitted = passage.admitted
+    async def _run_within(
+        self, endpoint: Endpoint, passage: Passage, message: Message | None, connection: Connection
+    ) -> None:
+        scope, receive, send = connection
+        call = scope[CALL_KEY]  # every door leaves one with its passage
+        refused = call.begin(endpoint, passage, message)
+        if refused is not None:
+            await send_reply(send, gate.answer(endpoint, passage.head, refused))
+            return
+        audited = (
+            None if call.is_recorded else calls.begin(endpoint, passage.head, passage.principal, message)
+        )
+        if audited is not None:
+            send, call.is_recorded = audited.watched(send), True
+        lists = lists_of(endpoint, passage.head, passage.admitted, message)
+        if lists is not None:
+            _keep_readable(scope, lists)
+            send = Restricted(send, lists, lambda: passage.admitted).send
         try:
-            body = await read_body(receive, endpoint.limits.body_bytes, admitted.cors)
-        except Disconnected:
-            return None
-        if not isinstance(body, Refused):
-            permitted = permit_body(admitted, endpoint, passage.head, body, self.registered)
-            if isinstance(permitted, Admitted):
-                return body
-            body = permitted
-        await send_reply(send, gate.answer(endpoint, passage.head, body))
-        return None
+            await self.app(scope, receive, send)
+        finally:
+            if audited is not None:
+                audited.abandon()
+
+    def _permit(self, endpoint: Endpoint, passage: Passage, body: bytes) -> Message | Refused | None:
+        """Return the message that a body is, where it is read as one, or why the request is refused."""
+        permitted = permit_body(passage.admitted, endpoint, passage.head, body, self.behind)
+        if isinstance(permitted, Refused):
+            calls.refused(endpoint, passage.head, passage.principal, permitted)
+        return permitted
+
+
+def _keep_readable(scope: wire.Scope, lists: Lists) -> None:
+    """Have the application not encode an answer that has to be read."""
+    if lists.wants_identity:
+        scope["headers"] = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
+        scope["extensions"] = without_files(scope.get("extensions"))

@@ -21,6 +21,7 @@ async def serve(app: Any, socket: GuardedSocket) -> None:
     try:
         first: Message | None = None
         if socket.admitted is None or socket.endpoint.token_every_message:
+            socket.keep_scope()
             await socket.accept()
             first = await socket.receive()
             if first is None:

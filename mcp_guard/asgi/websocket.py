@@ -8,114 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 
-from mcp_guard import gate, wire
-from mcp_guard.asgi.admission import Admission
-from mcp_guard.asgi.exchange import Event, Receive, Send
-from mcp_guard.live.connections import connections
+from mcp_guard import gate
+from mcp_guard.asgi.exchange import Event
+from mcp_guard.asgi.open_socket import OpenSocket
+from mcp_guard.audit import calls
+from mcp_guard.audit.calls import SocketCalls
 from mcp_guard.mcp import jsonrpc
-from mcp_guard.mcp.permit import Registered, permit_message
-from mcp_guard.passage import Passage, inner_scope
+from mcp_guard.mcp.answers import may_hold_list, request_id, restricted, unreadable
+from mcp_guard.mcp.permit import Permits
 from mcp_guard.policy import reply
-from mcp_guard.policy.decision import Admitted, Principal, Reason, Refused
-from mcp_guard.policy.endpoint import Endpoint
+from mcp_guard.policy.decision import Admitted, Reason, Refused
+from mcp_guard.policy.endpoint import AuditCalls
+from mcp_guard.policy.limits import weight
+from mcp_guard.policy.lists import UnreadableListError
 
-SUBPROTOCOL: Final = "mcp"
-"""The subprotocol that is selected when it is offered."""
-
-NORMAL_CLOSURE: Final = 1000
-"""Close code of a socket whose application has ended (RFC 6455 section 7.4.1)."""
+_OFF: Final = AuditCalls.OFF  # before Python 3.12, each look at a member of an enumeration is a call
 
 
-class GuardedSocket:
+class GuardedSocket(OpenSocket):
     """One WebSocket. Iterating yields the judged messages and ends when the socket is closed."""
-
-    def __init__(
-        self,
-        scope: wire.Scope,
-        receive: Receive,
-        send: Send,
-        *,
-        endpoint: Endpoint,
-        registered: Registered | None = None,
-    ) -> None:
-        self.scope = scope
-        self.endpoint = endpoint
-        self.is_accepted = False
-        self.is_closed = False
-        self._receive = receive
-        self._send = send
-        self._registered = registered
-        self._admission = Admission(endpoint, wire.from_scope(scope, endpoint))
-        self._reader: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def admitted(self) -> Admitted | None:
-        """The decision the socket lives by; None until a message has authenticated it."""
-        return self._admission.admitted
-
-    @property
-    def principal(self) -> Principal:
-        """Who the socket acts for; the anonymous principal until a message has authenticated it."""
-        return Principal() if self.admitted is None else self.admitted.principal
-
-    @property
-    def client(self) -> str:
-        """The client whose socket it is; empty until a message has authenticated it."""
-        return self.principal.client
-
-    @property
-    def session_key(self) -> str:
-        """The session it was admitted by; empty when it was none."""
-        return self._admission.session_key
-
-    @property
-    def user_id(self) -> int | None:
-        """The user it acts for."""
-        return self.principal.user_id
-
-    @property
-    def inner_scope(self) -> dict[str, Any]:
-        """The scope that the guarded application gets: without credentials, with the principal."""
-        admitted = self.admitted or Admitted(Principal())
-        passage = Passage(self.endpoint.name, self._admission.head, admitted)
-        return inner_scope(self.scope, self.endpoint, passage)
-
-    async def open(self) -> bool:
-        """Judge the handshake and accept the socket; return False when it was refused and is closed."""
-        if not await self.judge_handshake():
-            return False
-        await self.accept()
-        return True
-
-    async def judge_handshake(self) -> bool:
-        """Judge the handshake without accepting it; return False when it was refused and is closed."""
-        event = await self._receive()
-        if event["type"] != "websocket.connect":
-            return False
-        refused = await self._admission.judge_handshake()
-        if refused is None:
-            return True
-        gate.note(self.endpoint, self._admission.head, refused.reason)
-        self.is_closed = True
-        await self._send({"type": "websocket.close", "code": reply.close_code(refused.reason)})
-        return False
-
-    async def accept(self) -> None:
-        """Accept the handshake, selecting the subprotocol if it was offered."""
-        offered = self._admission.head.headers.get(b"sec-websocket-protocol")
-        self.is_accepted = True
-        connections.add(self)
-        self._watch_deadline()
-        try:
-            await self._send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
-        except BaseException:
-            self._forget()
-            raise
-        self.recheck()  # policy may have changed before anybody knew of this socket
 
     async def __aiter__(self) -> AsyncIterator[jsonrpc.Message]:
         """Yield the messages until the socket is closed."""
@@ -127,21 +40,33 @@ class GuardedSocket:
 
         A request without the grant it needs is answered with a JSON-RPC error; the socket stays open.
         """
-        while True:
-            event = await self._next_event()
-            if event is None:
+        while not self.is_closed:
+            self._reader = asyncio.current_task()
+            try:
+                if self.pace.is_sending:
+                    await self._until_read()
+                event = await self._receive()
+            except asyncio.CancelledError:
+                if not self._is_interrupted():
+                    raise
                 return None
-            parsed = self._parse(event)
-            judged = parsed if isinstance(parsed, Refused) else await self._judge(parsed)
+            finally:
+                self._reader = None
+            now = self._now()
+            taken = self._take(event, now)
+            judged = await self._judge(taken, now) if isinstance(taken, jsonrpc.Message) else taken
             if isinstance(judged, Refused):
                 await self.refuse(judged.reason)
-            if self._has_ended():
-                return None
-            if isinstance(judged, jsonrpc.Message):
+            elif judged is not None and not self._has_ended():
                 return judged
+        return None
 
-    async def send_text(self, text: str) -> bool:
-        """Push a text; return False when the socket is closed, or is closed by judging this push."""
+    async def send_text(self, text: str, own: jsonrpc.RequestId | None = None) -> bool:
+        """Push a text; return False when the socket is closed, or is closed by judging this push.
+
+        Of the lists in it only what the principal may use goes out. ``own`` is the id of the request that the
+        text answers, where that is known to ask for no list.
+        """
         if self.is_closed:
             return False
         if not self._admission.stands:
@@ -150,122 +75,138 @@ class GuardedSocket:
                 await self.refuse(judged.reason)
             if self._has_ended():
                 return False
-        await self._send({"type": "websocket.send", "text": text})
+        if self._calls is not None:
+            self._calls.see(text)
+        if own is None and may_hold_list(text):
+            text = self._visible(text)
+        return not text or await self._push({"type": "websocket.send", "text": text})
+
+    async def _push(self, event: Event) -> bool:
+        """Send something and wait until the client has read most of it; False when it is gone."""
+        self.pace.begin_send(self._now())
+        try:
+            await self._send(event)
+            if self._transport.is_full:
+                await self._transport.drain()
+            self._record.sent += 1
+        except OSError:  # ASGI: the connection is gone
+            self._record.leave(None)
+            self._forget()
+        finally:
+            self.pace.end_send(self._now())
+            if self._unread is not None:
+                self._read_on()
+        return not self._has_ended()
+
+    async def answer_refused(self, refused: Refused) -> None:
+        """Answer a request with the error that it is refused with, noting it; the socket stays open."""
+        correlation_id = gate.note(self.endpoint, self._admission.later, refused.reason)
+        await self.send_text(reply.error_text(refused, correlation_id))
+
+    def _read_on(self) -> None:
+        """Read the messages of a client that reads again."""
+        waiting, self._unread = self._unread, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    async def _until_read(self) -> None:
+        """Wait for a client that reads nothing; until it does, nothing is read of it."""
+        while self.pace.is_sending:
+            self._unread = asyncio.get_running_loop().create_future()
+            await self._unread
+
+    def _is_interrupted(self) -> bool:
+        """Return whether it was the end of the socket that cancelled its reader, which then goes on."""
+        task = asyncio.current_task()
+        if not self.is_closed or task is None:
+            return False
+        task.uncancel()
         return True
 
-    async def refuse(self, reason: Reason) -> None:
-        """Close the socket because of a refusal, noting it."""
-        if not self.is_closed:
-            gate.note(self.endpoint, self._admission.later, reason)
-            await self.close(reply.close_code(reason))
-
-    async def close(self, code: int = NORMAL_CLOSURE) -> None:
-        """Close the socket; what arrives from now on is dropped."""
-        if self.is_closed:
-            return
-        self._forget()
-        try:
-            await self._send({"type": "websocket.close", "code": code})
-        finally:
-            if self._reader is not None and self._reader is not asyncio.current_task():
-                self._reader.cancel()
-
-    def recheck(self) -> None:
-        """Judge the socket again, as a change of policy or a deadline asks for.
-
-        One that awaits its first message is left alone: that message is judged anyway.
-        """
-        if self.is_closed or self.admitted is None or self._admission.stands:
-            return
-        task = asyncio.get_running_loop().create_task(self._recheck())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def doubt(self) -> None:
-        """Judge the socket again, whatever the policy says."""
-        self._admission.doubt()
-        self.recheck()
-
-    async def _recheck(self) -> None:
-        judged = await self._admission.judge_open()
-        if isinstance(judged, Refused):
-            await self.refuse(judged.reason)
-        else:
-            self._watch_deadline()
-
-    async def _next_event(self) -> Event | None:
-        if self._has_ended():
-            return None
-        wait = self.endpoint.limits.first_message_seconds if self.admitted is None else None
-        self._reader = asyncio.current_task()
-        try:
-            async with asyncio.timeout(wait):
-                event = await self._receive()
-        except TimeoutError:
-            await self.refuse(Reason.AUTHENTICATION_TIMEOUT)
-            return None
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if not self._has_ended() or task is None:
-                raise
-            task.uncancel()
-            return None
-        finally:
-            self._reader = None
+    def _take(self, event: Event, now: float) -> jsonrpc.Message | Refused | None:
+        """Return the message that came, the refusal of what is none, or None when the socket has ended."""
         if event["type"] != "websocket.receive":
+            self._record.leave(event.get("code"))
             self._forget()
             return None
-        return None if self._has_ended() else event
+        self._transport.took()
+        self._record.received += 1
+        return None if self.is_closed else self._parse(event, now)
 
-    def _has_ended(self) -> bool:
-        """Whether the socket was closed meanwhile, by another task perhaps."""
-        return self.is_closed
-
-    def _parse(self, event: Event) -> jsonrpc.Message | Refused:
+    def _parse(self, event: Event, now: float) -> jsonrpc.Message | Refused:
+        if not self.pace.take(now) or self._transport.is_flooded:
+            return Refused(Reason.MESSAGES_TOO_FAST)
         text = event.get("text")
         if text is None:
             return Refused(Reason.MESSAGE_NOT_TEXT)
         limit = self.endpoint.limits.message_bytes
         if len(text) > limit or (len(text) * 4 > limit and len(text.encode("utf-8", "replace")) > limit):
             return Refused(Reason.MESSAGE_TOO_LARGE)
+        self.weight = weight(text)
         message = jsonrpc.parse(text)
         return Refused(Reason.MESSAGE_MALFORMED) if isinstance(message, jsonrpc.Malformed) else message
 
-    async def _judge(self, message: jsonrpc.Message) -> jsonrpc.Message | Refused | None:
+    async def _judge(self, message: jsonrpc.Message, now: float) -> jsonrpc.Message | Refused | None:
         """Return the message, the refusal that ends the socket, or None for one that was answered here."""
+        admitted = self._admission.standing(message.bearer, now)
+        if admitted is None:
+            judged = await self._admit(message.bearer)
+            if not isinstance(judged, Admitted):
+                return judged
+            admitted = judged
+        permits = self._permits = self._permits or Permits()
+        permitted = permits.ask(admitted, message, self._registered, now)
+        if not isinstance(permitted, Refused):
+            if self.endpoint.audit_calls is not _OFF:
+                self._calls = self._calls or SocketCalls()
+                self._calls.begin(
+                    calls.begin(self.endpoint, self._admission.head, admitted.principal, message)
+                )
+            return message
+        await self._answer_unpermitted(message, admitted, permitted)
+        return None
+
+    async def _admit(self, bearer: jsonrpc.Bearer) -> Admitted | Refused | None:
+        """Return the decision that a message lives by, which it makes the one of the socket.
+
+        None when the socket has ended meanwhile: it has given back what it held, and takes nothing more.
+        """
         before = self.admitted
-        admitted = await self._admission.judge_message(message.bearer)
+        admitted = await self._admission.judge_message(bearer)
+        if self.is_closed:
+            return None
         if isinstance(admitted, Refused):
             return admitted
+        if before is None:
+            reason = self._take_slot_of_principal()
+            if reason is not None:
+                return Refused(reason)
+            self._record.open(admitted.principal)
         if admitted is not before:
-            self._watch_deadline()
             self.recheck()
-        permitted = permit_message(admitted, message, self._registered)
-        if isinstance(permitted, Admitted):
-            return message
+        return admitted
+
+    async def _answer_unpermitted(
+        self, message: jsonrpc.Message, admitted: Admitted, permitted: Refused
+    ) -> None:
+        """Note a message without the grant it needs, and answer it if it is a request."""
+        calls.refused(self.endpoint, self._admission.head, admitted.principal, permitted)
         correlation_id = gate.note(self.endpoint, self._admission.later, permitted.reason)
         if message.kind is jsonrpc.Kind.REQUEST:
             await self.send_text(reply.error_text(permitted, correlation_id))
-        return None
 
-    def _watch_deadline(self) -> None:
-        """Have the socket judged again when what it was admitted by expires."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        seconds = self._admission.seconds_left
-        if seconds is not None and not self.is_closed:
-            self._timer = asyncio.get_running_loop().call_later(seconds, self._deadline)
+    def _visible(self, text: str) -> str:
+        """Return what the principal may see of a list; empty for one that answers nobody knows what."""
+        admitted = self.admitted
+        if admitted is not None and admitted.delegated:
+            return text
+        try:
+            return restricted(text, self.principal.grants)
+        except UnreadableListError:
+            return self._withheld(request_id(text))
 
-    def _deadline(self) -> None:
-        self._timer = None
-        if self._admission.stands:
-            self._watch_deadline()
-        else:
-            self.recheck()
-
-    def _forget(self) -> None:
-        self.is_closed = True
-        connections.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
+    def _withheld(self, identifier: jsonrpc.RequestId | None) -> str:
+        """Note that a list is withheld; return the error that says so to its request, if there is one."""
+        refused = unreadable(None, identifier)
+        correlation_id = gate.note(self.endpoint, self._admission.later, refused.reason)
+        return "" if identifier is None else reply.error_text(refused, correlation_id)

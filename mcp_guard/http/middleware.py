@@ -7,32 +7,35 @@ anybody had asked whether the caller may. Behind the front door it reuses that d
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.http.request import UnreadablePostError
 
-from mcp_guard import conf, gate, wire
+from mcp_guard import conf, gate, ticket_desk
+from mcp_guard.audit import calls
+from mcp_guard.http.body import judge_body, ticket_body
+from mcp_guard.http.lists import arestrict, restrict
 from mcp_guard.http.locate import Location, locate
 from mcp_guard.http.response import of_reply, stamp
-from mcp_guard.mcp.permit import permit_body
+from mcp_guard.http.running import Run
+from mcp_guard.live.calls import CALL_KEY, call_of
+from mcp_guard.mcp.listing import lists_of
 from mcp_guard.passage import (
     KEY,
     Passage,
     auser_of,
-    inward,
-    is_credential,
+    inner_lines,
     of_scope,
     user_of,
-    without_credentials,
 )
-from mcp_guard.policy.content import has_body
 from mcp_guard.policy.credential import without_cookies
-from mcp_guard.policy.decision import Admitted, Reason, Refused
+from mcp_guard.policy.decision import Admitted, Refused
 from mcp_guard.policy.endpoint import Endpoint, Messages
 from mcp_guard.policy.facts import RequestHead
+from mcp_guard.policy.reply import Reply
+from mcp_guard.wire import environ_key
 
 GetResponse = Callable[[HttpRequest], Any]
 
@@ -46,123 +49,179 @@ class GuardMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
+        self.process_view: Callable[..., Any] = self._act_for_principal
         if self.is_async:
             markcoroutinefunction(self)
+            self.process_view = self._aact_for_principal  # Django would take another one to a thread
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Return the answer of the gate or of the view."""
         if self.is_async:
             return self._acall(request)
-        endpoint = _endpoint_of(request)
-        if endpoint is None:
-            return cast(HttpResponseBase, self.get_response(request))
-        head = wire.from_request(request, endpoint)
-        judged = gate.judge(endpoint, head)
-        settled = judged if isinstance(judged, Admitted) else gate.settle(endpoint, head, judged)
-        entered = _enter(request, endpoint, head, settled)
-        if isinstance(entered, HttpResponse):
-            return entered
-        response = cast(HttpResponseBase, self.get_response(request))
-        stamp(response, entered)
-        return response
+        location = locate(request.path_info, getattr(request, "urlconf", None))
+        if location is None:
+            return self.get_response(request)  # type: ignore[no-any-return]
+        endpoint = conf.endpoint(location.endpoint)
+        judged = gate.judge_request(endpoint, request)
+        if isinstance(judged, Reply):
+            return of_reply(judged)
+        if not isinstance(judged, Passage):
+            settled = gate.settle(endpoint, *judged)
+            if not isinstance(settled, Admitted):
+                return of_reply(gate.answer(endpoint, judged.head, settled))
+            judged = Passage(endpoint.name, judged.head, settled)
+        if location.is_ticket:
+            return _hand_out(request, endpoint, judged.head, judged.admitted)
+        run = _enter(request, location, endpoint, judged)
+        if isinstance(run, HttpResponse):
+            return run
+        try:
+            response: HttpResponseBase = self.get_response(request)
+            if run.lists is not None:
+                response = restrict(response, run.lists, judged.admitted)
+            if run.audited is not None:
+                run.audited.watch(response)
+            stamp(response, judged)
+            return run.until_closed(response)
+        finally:
+            run.end()
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
-        endpoint = _endpoint_of(request)
-        if endpoint is None:
-            return cast(HttpResponseBase, await self.get_response(request))
-        passage = of_scope(getattr(request, "scope", {}), endpoint)
-        if passage is not None:
-            entered = _enter(request, endpoint, passage.head, passage.admitted)
-        else:
-            head = wire.from_request(request, endpoint)
-            judged = gate.judge(endpoint, head)
-            settled = judged if isinstance(judged, Admitted) else await gate.asettle(endpoint, head, judged)
-            entered = _enter(request, endpoint, head, settled)
-        if isinstance(entered, HttpResponse):
-            return entered
-        response = cast(HttpResponseBase, await self.get_response(request))
-        if passage is None:
-            stamp(response, entered)
-        return response
+        location = locate(request.path_info, getattr(request, "urlconf", None))
+        if location is None:
+            return await self.get_response(request)  # type: ignore[no-any-return]
+        endpoint = conf.endpoint(location.endpoint)
+        scope = getattr(request, "scope", {})
+        passage = of_scope(scope, endpoint) if KEY in scope else None
+        judged = passage or gate.judge_request(endpoint, request)
+        if isinstance(judged, Reply):
+            return of_reply(judged)
+        if not isinstance(judged, Passage):
+            settled = await gate.asettle(endpoint, *judged)
+            if not isinstance(settled, Admitted):
+                return of_reply(gate.answer(endpoint, judged.head, settled))
+            judged = Passage(endpoint.name, judged.head, settled)
+        if location.is_ticket:
+            return await _ahand_out(request, endpoint, judged.head, judged.admitted)
+        run = _enter(request, location, endpoint, judged)
+        if isinstance(run, HttpResponse):
+            return run
+        try:
+            response: HttpResponseBase = await self.get_response(request)
+            if run.lists is not None:
+                response = await arestrict(response, run.lists, judged.admitted)
+            if run.audited is not None:
+                run.audited.watch(response)
+            if passage is None:
+                stamp(response, judged)
+            return run.until_closed(response)
+        finally:
+            run.end()
 
-    def process_view(self, request: HttpRequest, *_: Any) -> None:
+    def _act_for_principal(self, request: HttpRequest, *_: Any) -> None:
         """Make the request act for its principal, whatever a cookie said, after authentication ran."""
-        passage = getattr(request, KEY, None)
-        if isinstance(passage, Passage):
-            _act_for(request, passage)
+        _act_for(request)
 
-
-def _locate(request: HttpRequest) -> Location | None:
-    return locate(request.path_info, getattr(request, "urlconf", None))
-
-
-def _endpoint_of(request: HttpRequest) -> Endpoint | None:
-    location = _locate(request)
-    return None if location is None else conf.endpoint(location.endpoint)
+    async def _aact_for_principal(self, request: HttpRequest, *_: Any) -> None:
+        _act_for(request)
 
 
 def _enter(
-    request: HttpRequest, endpoint: Endpoint, head: RequestHead, settled: gate.Settled
-) -> Admitted | HttpResponse:
-    """Let an admitted request in, without its credentials; return the answer to every other one."""
-    if isinstance(settled, Admitted) and (has_body(head) or endpoint.messages is Messages.MCP):
-        settled = _judge_body(request, endpoint, head, settled)
-    if not isinstance(settled, Admitted):
-        return of_reply(gate.answer(endpoint, head, settled))
-    _strip(request, endpoint)
-    _append_slash(request)
-    setattr(request, KEY, inward(Passage(endpoint.name, head, settled), endpoint))
-    return settled
-
-
-def _judge_body(
-    request: HttpRequest, endpoint: Endpoint, head: RequestHead, admitted: Admitted
-) -> Admitted | Refused:
+    request: HttpRequest, location: Location, endpoint: Endpoint, passage: Passage
+) -> Run | HttpResponse:
+    """Let a request in, without its credentials; return the answer to one whose body is refused."""
+    head, principal = passage.head, passage.principal
+    message = judge_body(request, endpoint, passage, location.behind)
+    if isinstance(message, Refused):
+        calls.refused(endpoint, head, principal, message)
+        return of_reply(gate.answer(endpoint, head, message))
+    scope: Any = getattr(request, "scope", None)
+    is_asgi = scope is not None
+    scope = scope if is_asgi else request.META
+    call = call_of(scope)
+    refused = call.begin(endpoint, passage, message)
+    if refused is not None:
+        return of_reply(gate.answer(endpoint, head, refused))
+    own = None if scope.get(CALL_KEY) is call else call
+    run = Run(own)
     try:
-        body = request.body
-    except RequestDataTooBig:
-        return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
-    except UnreadablePostError:
-        return Refused(Reason.MESSAGE_MALFORMED, admitted.cors)
-    if not has_body(head):
-        return Refused(Reason.MESSAGE_MALFORMED, admitted.cors) if body else admitted
-    if len(body) > endpoint.limits.body_bytes:
-        return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
-    location = _locate(request)
-    return permit_body(admitted, endpoint, head, body, None if location is None else location.registered)
+        dropped: tuple[bytes, ...] = ()
+        if endpoint.messages is Messages.MCP:
+            run.lists = lists = lists_of(endpoint, head, passage.admitted, message)
+            run.audited = calls.begin(endpoint, head, principal, message)
+            if lists is not None and lists.wants_identity:
+                dropped = (b"accept-encoding",)
+        _strip(request, endpoint, dropped)
+        if is_asgi:
+            scope = _inner_scope(request, endpoint, passage, dropped)
+        scope[CALL_KEY] = call
+        if location.lacks_slash:  # MCP clients follow no redirect
+            request.path_info += "/"
+            request.path += "/"
+        setattr(request, KEY, passage.inward(endpoint))
+    except BaseException:
+        run.end()
+        raise
+    return run
 
 
-def _strip(request: Any, endpoint: Endpoint) -> None:
-    """Take tokens and login cookies out of a request, wherever Django keeps them."""
-    for key in [key for key in request.META if is_credential(_header_name(key), endpoint)]:
-        del request.META[key]
-    cookie = request.META.get("HTTP_COOKIE")
+def _hand_out(
+    request: HttpRequest, endpoint: Endpoint, head: RequestHead, admitted: Admitted
+) -> HttpResponse:
+    body = ticket_body(request, admitted)
+    if isinstance(body, Refused):
+        return of_reply(ticket_desk.refuse(endpoint, head, body))
+    return of_reply(ticket_desk.hand_out(endpoint, head, admitted, body))
+
+
+async def _ahand_out(
+    request: HttpRequest, endpoint: Endpoint, head: RequestHead, admitted: Admitted
+) -> HttpResponse:
+    body = ticket_body(request, admitted)
+    if isinstance(body, Refused):
+        return of_reply(ticket_desk.refuse(endpoint, head, body))
+    return of_reply(await ticket_desk.ahand_out(endpoint, head, admitted, body))
+
+
+def _strip(request: Any, endpoint: Endpoint, dropped: tuple[bytes, ...]) -> None:
+    """Take tokens, login cookies and some more headers out of a request, wherever Django keeps them."""
+    environ = request.META
+    for key in _keys(endpoint.credential_headers):
+        environ.pop(key, None)
+    for name in dropped:
+        environ.pop(environ_key(name), None)
+    cookie = environ.get("HTTP_COOKIE")
     if cookie is not None:
         kept = without_cookies(cookie.encode("latin-1", "replace"), endpoint.stripped_cookies)
-        request.META["HTTP_COOKIE"] = kept.decode("latin-1")
+        environ["HTTP_COOKIE"] = kept.decode("latin-1")
         names = {name.decode("latin-1") for name in endpoint.stripped_cookies}
         request.COOKIES = {name: value for name, value in request.COOKIES.items() if name not in names}
     request.__dict__.pop("headers", None)
-    scope = getattr(request, "scope", None)
-    if scope is not None:
-        request.scope = {**scope, "headers": without_credentials(scope["headers"], endpoint)}
 
 
-def _append_slash(request: HttpRequest) -> None:
-    """Dispatch a guarded path that lacks its slash as if it had it: MCP clients follow no redirect."""
-    location = _locate(request)
-    if location is not None and location.lacks_slash:
-        request.path_info += "/"
-        request.path += "/"
+@lru_cache(maxsize=64)
+def _keys(names: frozenset[bytes]) -> tuple[str, ...]:
+    return tuple(map(environ_key, names))
 
 
-def _header_name(key: str) -> bytes:
-    return key[5:].replace("_", "-").lower().encode("latin-1") if key.startswith("HTTP_") else b""
+def _inner_scope(request: Any, endpoint: Endpoint, passage: Passage, dropped: tuple[bytes, ...]) -> Any:
+    """Give a request a scope of its own without credentials, and return that."""
+    scope = request.scope
+    headers = inner_lines(scope["headers"], endpoint, passage)
+    if dropped:
+        headers = [pair for pair in headers if pair[0] not in dropped]
+    request.scope = {**scope, "headers": headers}
+    return request.scope
 
 
-def _act_for(request: Any, passage: Passage) -> None:
+def _act_for(request: Any) -> None:
+    passage = getattr(request, KEY, None)
+    if not isinstance(passage, Passage):
+        return
+    principal = passage.principal
+
     async def auser() -> Any:
-        return await auser_of(passage.principal)
+        return await auser_of(principal)
 
-    request.user = request._cached_user = user_of(passage.principal)  # noqa: SLF001 (Django's own cache)
+    request.user = request._cached_user = user_of(principal)  # noqa: SLF001 (Django's own cache)
     request.auser = auser

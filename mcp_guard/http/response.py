@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 from django.http import HttpResponse, HttpResponseBase
 
+from mcp_guard.passage import Passage
 from mcp_guard.policy import reply
-from mcp_guard.policy.decision import Admitted
+from mcp_guard.policy.reply import Header
 from mcp_guard.policy.stamp import stamped_headers
 
 _STAMPED: Final = ("vary", "cache-control")
@@ -22,8 +24,15 @@ def of_reply(answer: reply.Reply) -> HttpResponse:
     return response
 
 
-def stamp(response: HttpResponseBase, admitted: Admitted) -> None:
+def stamp(response: HttpResponseBase, passage: Passage) -> None:
     """Give a response the headers of the decision: CORS, Vary, privacy."""
+    store = _store(response)
+    if not any(map(_is_ours, store)):  # most views leave these headers to others
+        if passage.prepared is None:
+            passage.prepared = _prepared(passage.added)
+        store.update(passage.prepared)
+        return
+    admitted = passage.admitted
     before = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
     after = stamped_headers(before, admitted)
     for name in [name for name in response.headers if _is_ours(name)]:
@@ -34,6 +43,25 @@ def stamp(response: HttpResponseBase, admitted: Admitted) -> None:
             response.headers[header.title()] = value.decode("latin-1")
 
 
+def _prepared(added: tuple[Header, ...]) -> dict[str, tuple[str, str]]:
+    """Return headers that are added to an answer as Django keeps them."""
+    response = HttpResponseBase()
+    del response.headers["Content-Type"]  # which every response has, and which is for the view to say
+    for name, value in added:
+        response.headers[name.decode("ascii").title()] = value.decode("latin-1")
+    return _store(response)
+
+
+def _store(response: HttpResponseBase) -> dict[str, tuple[str, str]]:
+    """Return where Django keeps the headers of a response, by name in lower case.
+
+    To have it check the same four values each time takes longer than to judge the request.
+    """
+    headers: Any = response.headers
+    return headers._store  # type: ignore[no-any-return]  # noqa: SLF001 (there is no public way)
+
+
+@lru_cache(maxsize=1024)
 def _is_ours(name: str) -> bool:
     lowered = name.lower()
     return lowered in _STAMPED or lowered.startswith("access-control-")

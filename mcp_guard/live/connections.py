@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Final, Protocol
+
+log = logging.getLogger("mcp_guard.gate")
 
 
 class Connection(Protocol):
@@ -38,33 +40,28 @@ class Connection(Protocol):
 
 
 class Connections:
-    """The open connections, by the event loop that serves them."""
+    """The open connections, each with the event loop that serves it.
+
+    It is read and written by several threads: each step is one operation on a dict.
+    """
 
     def __init__(self) -> None:
         self._reset()
 
     def _reset(self) -> None:
-        self._open: dict[asyncio.AbstractEventLoop, set[Connection]] = {}
-        self._lock = threading.Lock()
+        self._loops: dict[Connection, asyncio.AbstractEventLoop] = {}
 
     def add(self, connection: Connection) -> None:
         """Have a connection of the running loop judged again from now on."""
-        with self._lock:
-            self._open.setdefault(asyncio.get_running_loop(), set()).add(connection)
+        self._loops[connection] = asyncio.get_running_loop()
 
     def discard(self, connection: Connection) -> None:
-        """Forget a connection of the running loop."""
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            connections = self._open.get(loop, set())
-            connections.discard(connection)
-            if not connections:
-                self._open.pop(loop, None)
+        """Forget a connection."""
+        self._loops.pop(connection, None)
 
     def count(self) -> int:
         """Return how many connections are open."""
-        with self._lock:
-            return sum(map(len, self._open.values()))
+        return len(self._loops)
 
     def by_client(self) -> dict[str, int]:
         """Return how many connections each client has open."""
@@ -94,24 +91,28 @@ class Connections:
         self._call(doubt)
 
     def _all(self) -> list[Connection]:
-        with self._lock:
-            return [one for each in self._open.values() for one in each]
+        return list(self._loops)
 
     def _call(self, action: Callable[[Connection], None]) -> None:
         """Call an action for every connection, in the loop of each."""
-        with self._lock:
-            loops = {loop: list(each) for loop, each in self._open.items()}
-        for loop, each in loops.items():
+        each_of: dict[asyncio.AbstractEventLoop, list[Connection]] = {}
+        for connection, loop in list(self._loops.items()):
+            each_of.setdefault(loop, []).append(connection)
+        for loop, each in each_of.items():
             try:
                 loop.call_soon_threadsafe(_call_each, action, each)
             except RuntimeError:  # the loop was closed with its sockets still open
-                with self._lock:
-                    self._open.pop(loop, None)
+                for connection in each:
+                    self.discard(connection)
 
 
 def _call_each(action: Callable[[Connection], None], each: list[Connection]) -> None:
+    """Call it for each; where it fails, the others are judged all the same."""
     for one in each:
-        action(one)
+        try:
+            action(one)
+        except Exception:
+            log.exception("an open connection could not be judged again")
 
 
 connections: Final = Connections()

@@ -37,7 +37,7 @@ class Counter:
     def __init__(self, path: Path | None) -> None:
         self._handle = -1
         self._lock = threading.Lock()
-        self._value: memoryview[int] = memoryview(bytearray(SIZE)).cast("Q")
+        self.cell: memoryview[int] = memoryview(bytearray(SIZE)).cast("Q")
         if path is not None:
             self._map(path)
 
@@ -49,7 +49,7 @@ class Counter:
     @property
     def value(self) -> int:
         """The number as it is now."""
-        return self._value[0]
+        return self.cell[0]
 
     def move(self) -> None:
         """Change the number, so that every process looks at the database before its next answer."""
@@ -57,7 +57,7 @@ class Counter:
             if self.is_shared:
                 fcntl.flock(self._handle, fcntl.LOCK_EX)
             try:
-                self._value[0] = (self._value[0] + 1) % _MODULUS
+                self.cell[0] = (self.cell[0] + 1) % _MODULUS
             finally:
                 if self.is_shared:
                     fcntl.flock(self._handle, fcntl.LOCK_UN)
@@ -76,7 +76,7 @@ class Counter:
             return
         try:
             os.posix_fallocate(handle, 0, SIZE)  # a hole would kill the process once the memory is full
-            self._value = memoryview(mmap.mmap(handle, SIZE)).cast("Q")
+            self.cell = memoryview(mmap.mmap(handle, SIZE)).cast("Q")
         except (OSError, ValueError):
             os.close(handle)
             return

@@ -20,7 +20,7 @@ MOST: Final = 500
 MOST_TOKENS: Final = 500
 """From how many tokens on all of them are read again; a query takes no more values than a thousand."""
 
-_RULES: Final = frozenset({"origin", "endpoint"})
+_RULES: Final = frozenset({"origin", "endpoint", "server"})
 _TOKENS: Final = _RULES | {"token", "client"}
 
 

@@ -7,7 +7,7 @@ import socket
 import time
 import uuid
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import router
 from django.utils import timezone
@@ -27,13 +27,13 @@ MOST_CLIENTS: Final = 100
 
 
 class Heartbeat:
-    """The heartbeat of one process."""
+    """The heartbeat of one process. ``id`` is that of its row."""
 
     def __init__(self) -> None:
         self._reset()
 
     def _reset(self) -> None:
-        self._id = uuid.uuid4()
+        self.id = uuid.uuid4()
         self._started_at = timezone.now()
         self._due = 0.0
 
@@ -44,20 +44,24 @@ class Heartbeat:
             return
         self._due = now + SECONDS
         rows = ProcessState.objects.using(router.db_for_write(Revision))
-        rows.update_or_create(
-            pk=self._id,
-            defaults={
-                "host": socket.gethostname()[:120],
-                "pid": os.getpid(),
-                "started_at": self._started_at,
-                "seen_at": timezone.now(),
-                "revision": max(holder.snapshot.revision, 0),
-                "age": min(holder.age, 1e6),
-                "source": holder.source[:20],
-                "connections": _busiest(connections.by_client()),
-            },
-        )
+        state = self._state()
+        # without a look first: SQLite refuses the write of a transaction that has read what changed since
+        if not rows.filter(pk=self.id).update(**state):
+            rows.create(pk=self.id, **state)
         rows.filter(seen_at__lt=timezone.now() - FORGOTTEN_AFTER).delete()
+
+    def _state(self) -> dict[str, Any]:
+        """Return how this process is, as its row has it."""
+        return {
+            "host": socket.gethostname()[:120],
+            "pid": os.getpid(),
+            "started_at": self._started_at,
+            "seen_at": timezone.now(),
+            "revision": max(holder.snapshot.revision, 0),
+            "age": min(holder.age, 1e6),
+            "source": holder.source[:20],
+            "connections": _busiest(connections.by_client()),
+        }
 
 
 def _busiest(counts: dict[str, int]) -> dict[str, int]:

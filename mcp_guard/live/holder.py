@@ -26,7 +26,7 @@ from mcp_guard.live import feed, load
 from mcp_guard.live.connection import OwnConnections
 from mcp_guard.live.counter import Counter, path_of_database
 from mcp_guard.live.delays import Delays
-from mcp_guard.live.errands import errands
+from mcp_guard.live.errands import errands, recording
 from mcp_guard.live.listen import Listeners, push
 from mcp_guard.live.refresher import Refresher
 from mcp_guard.models import Revision
@@ -102,11 +102,34 @@ class Holder:
     @property
     def is_behind(self) -> bool:
         """Whether a request has to refresh first."""
-        return (
-            self._moved != self._counter.value
+        return self.fresh_now() is None
+
+    def fresh_now(self, snapshot: Snapshot | None = None) -> float | None:
+        """Return what ``now`` does, None while the snapshot is too old to be used without a refresh.
+
+        With a snapshot it is None as well where that is not the current one any more.
+        """
+        clock = time.monotonic()
+        if (
+            self._moved != self._counter.cell[0]  # as ``value`` does: this is asked for each request
             or self._applied < self._changes
-            or time.monotonic() - self._read_at > STALE_SECONDS
-        )
+            or clock - self._read_at > STALE_SECONDS
+            or (snapshot is not None and snapshot is not self._snapshot)
+        ):
+            return None
+        return clock + self._clock_offset
+
+    def stands(self, snapshot: Snapshot | None, until: float) -> bool:
+        """Return whether what was decided under a snapshot still holds.
+
+        ``until`` is in seconds since the epoch, 0 for a decision that no time ends.
+        """
+        if snapshot is None or snapshot is not self._snapshot:
+            return False
+        if self._moved != self._counter.cell[0] or self._applied < self._changes:
+            return False
+        now = time.monotonic()
+        return now - self._read_at <= STALE_SECONDS and (not until or now + self._clock_offset < until)
 
     def now(self) -> float:
         """Return the database's clock at the last read plus the monotonic one, in seconds since the epoch."""
@@ -159,6 +182,7 @@ class Holder:
         """End the threads; the next refresh starts new ones."""
         self._listeners.stop()
         errands.stop()
+        recording.stop()
         self._refresher.stop()
 
     def forget(self) -> None:
@@ -176,10 +200,12 @@ class Holder:
             with self._starting:
                 self._map_counter()
                 errands.start()
+                recording.start()
                 if config().push:
                     self._listeners.start()
         self._refresher.interrupt_if_hanging()
         errands.interrupt_if_hanging()
+        recording.interrupt_if_hanging()
 
     def _map_counter(self) -> None:
         if config().shared_counter and not self._counter.is_shared:

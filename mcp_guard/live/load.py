@@ -6,8 +6,7 @@ it lets nobody in, and the operator sees it.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,8 +16,10 @@ from django.utils import timezone
 
 from mcp_guard.conf import Config, config
 from mcp_guard.live import token_rows
-from mcp_guard.live.rows import NamedGrants, UnparsableRow, by_owner, joined, names, seconds
+from mcp_guard.live.rows import NamedGrants, NamedScope, UnparsableRow, by_owner, joined, names, seconds
+from mcp_guard.live.server_rows import Serves, declared, read_servers, running
 from mcp_guard.live.token_rows import has_active_field, read_tokens
+from mcp_guard.live.token_table import TokenTable
 from mcp_guard.models import AllowedOrigin, Change, Client, EndpointState, Revision, Scope, Token, TokenSecret
 from mcp_guard.policy import scopes
 from mcp_guard.policy.allowlist import Listing
@@ -66,20 +67,30 @@ def load_at(alias: str, seen: Look) -> Snapshot:
         django.db.Error: when the database cannot be read.
     """
     grants, problems = _grants(alias)
-    endpoints, rule_problems = _endpoints(alias, grants)
+    servers, server_problems = read_servers(alias, config().servers)
+    endpoints, rule_problems = _endpoints(alias, grants, servers)
     tokens, token_problems = read_tokens(alias, grants)
-    found = (*problems, *rule_problems, *token_problems)
+    found = (*problems, *rule_problems, *server_problems, *token_problems)
     is_partial = len(tokens) + len(token_problems) >= config().tokens_in_memory
-    return Snapshot(seen.revision, seen.epoch, config().max_age, endpoints, tokens, found, is_partial)
+    return Snapshot(
+        seen.revision, seen.epoch, config().max_age, endpoints, tokens, found, is_partial, running(servers)
+    )
 
 
 def reload_rules(alias: str, seen: Look, known: Snapshot) -> Snapshot:
-    """Return a snapshot with the origins and endpoints of now and the tokens of before."""
+    """Return a snapshot with the origins, endpoints and servers of now and the tokens of before."""
     grants, problems = _grants(alias)
-    endpoints, rule_problems = _endpoints(alias, grants)
+    servers, server_problems = read_servers(alias, config().servers)
+    endpoints, rule_problems = _endpoints(alias, grants, servers)
     kept = tuple(problem for problem in known.problems if is_about_token(problem))
-    found = (*problems, *rule_problems, *kept)
-    return replace(known, revision=seen.revision, epoch=seen.epoch, endpoints=endpoints, problems=found)
+    return replace(
+        known,
+        revision=seen.revision,
+        epoch=seen.epoch,
+        endpoints=endpoints,
+        problems=(*problems, *rule_problems, *server_problems, *kept),
+        servers=running(servers),
+    )
 
 
 def reload_tokens(alias: str, seen: Look, known: Snapshot, ids: frozenset[int]) -> Snapshot:
@@ -89,12 +100,13 @@ def reload_tokens(alias: str, seen: Look, known: Snapshot, ids: frozenset[int]) 
     """
     grants, _ = _grants(alias)
     read, problems = read_tokens(alias, grants, ids)
-    tokens = {digest: record for digest, record in known.tokens.items() if record.token_id not in ids}
-    tokens.update(read)
+    table = known.tokens if isinstance(known.tokens, TokenTable) else TokenTable(known.tokens.items())
+    tokens = table.replaced(ids, read, config().tokens_in_memory)
     is_partial = known.is_partial or len(tokens) >= config().tokens_in_memory
-    _drop_oldest(tokens, len(tokens) - config().tokens_in_memory)
     found = (*known.problems, *problems)
-    return Snapshot(seen.revision, seen.epoch, known.max_age, known.endpoints, tokens, found, is_partial)
+    return replace(
+        known, revision=seen.revision, epoch=seen.epoch, tokens=tokens, problems=found, is_partial=is_partial
+    )
 
 
 def read_token(alias: str, digest: bytes) -> TokenRecord | None:
@@ -109,11 +121,6 @@ def read_token(alias: str, digest: bytes) -> TokenRecord | None:
 def is_about_token(problem: str) -> bool:
     """Return whether a problem of a snapshot is about a row of a token."""
     return problem.startswith(f"{TokenSecret._meta.verbose_name} #")
-
-
-def _drop_oldest(tokens: dict[bytes, TokenRecord], count: int) -> None:
-    for digest in heapq.nsmallest(count, tokens, key=lambda digest: tokens[digest].token_id):
-        del tokens[digest]
 
 
 def look(alias: str) -> Look:
@@ -140,23 +147,27 @@ def inactive_users(alias: str) -> frozenset[int]:
 
 def empty(settings: Config) -> Snapshot:
     """Return a snapshot that lets nobody in: what holds until the first load."""
-    endpoints = {name: EndpointPolicy(endpoint) for name, endpoint in settings.endpoints.items()}
+    endpoints = {endpoint.name: EndpointPolicy(endpoint) for endpoint in settings.described}
     return Snapshot(-1, "", settings.max_age, endpoints, {})
 
 
-def _endpoints(alias: str, grants: NamedGrants) -> tuple[dict[str, EndpointPolicy], list[str]]:
+def _endpoints(
+    alias: str, grants: NamedGrants, servers: Mapping[str, Serves | None]
+) -> tuple[dict[str, EndpointPolicy], list[str]]:
     listings, problems = _listings(alias, grants)
     states = {
         state.name: seconds(state.report_only_until) for state in EndpointState.objects.using(alias).all()
     }
     endpoints = {
-        name: EndpointPolicy(
+        endpoint.name: EndpointPolicy(
             endpoint,
-            listings.get(name, {}),
-            states.get(name, endpoint.report_only_until),
-            _public(endpoint.public_scopes, grants, f"endpoint {name}", problems),
+            listings.get(endpoint.name, {}),
+            states.get(endpoint.name, endpoint.report_only_until),
+            _named(endpoint.public_scopes, grants, endpoint.name, "public", problems),
+            _named(endpoint.local_scopes, grants, endpoint.name, "local", problems),
+            unserved,
         )
-        for name, endpoint in config().endpoints.items()
+        for endpoint, unserved in declared(servers, config())
     }
     return endpoints, problems
 
@@ -172,23 +183,27 @@ def _parsed(rows: Iterable[Any], parse: Callable[[Any], T], problems: list[str])
 def _grants(alias: str) -> tuple[NamedGrants, list[str]]:
     problems: list[str] = []
     rows = Scope.objects.using(alias).all()
-    return {row.pk: (row.name, found) for row, found in _parsed(rows, _parse_grants, problems)}, problems
+    return {row.pk: found for row, found in _parsed(rows, _parse_scope, problems)}, problems
 
 
-def _parse_grants(row: Scope) -> list[str]:
+def _parse_scope(row: Scope) -> NamedScope:
     for text in names(row.grants, "grants"):
         try:
             if scopes.canonical(text) != text:
                 raise UnparsableRow(f"grant {text[:80]!r} is not in its canonical form")
         except scopes.GrantError as error:
             raise UnparsableRow(f"grant {text[:80]!r}: {error}") from None
-    return list(row.grants)
+    return NamedScope(row.name, list(row.grants), frozenset(names(row.endpoints, "endpoints")))
 
 
-def _public(names: tuple[str, ...], grants: NamedGrants, where: str, problems: list[str]) -> Grants:
-    by_name = dict(grants.values())
-    problems += [f"{where}: public scope {name!r} does not exist" for name in names if name not in by_name]
-    return scopes.compile_grants([g for name in names for g in by_name.get(name, [])])
+def _named(
+    names: tuple[str, ...], grants: NamedGrants, endpoint: str, which: str, problems: list[str]
+) -> Grants:
+    """Return what the scopes open that an endpoint names in its settings."""
+    ids = {scope.name: pk for pk, scope in grants.items()}
+    where = f"endpoint {endpoint}: {which} scope"
+    problems += [f"{where} {name!r} does not exist" for name in names if name not in ids]
+    return joined([ids[name] for name in names if name in ids], grants).at(endpoint)
 
 
 def _listings(alias: str, grants: NamedGrants) -> tuple[dict[str, dict[bytes, Listing]], list[str]]:

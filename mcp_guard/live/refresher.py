@@ -117,14 +117,14 @@ class Refresher:
             with self._condition:
                 self._waiters.discard(waiter)
 
-    def stop(self) -> None:
-        """End the thread, waiting for it within WAIT_SECONDS; the next one who asks starts a new one."""
+    def stop(self, seconds: float = WAIT_SECONDS) -> None:
+        """End the thread, waiting for it within a time; the next one who asks starts a new one."""
         with self._condition:
             self._stopping = True
             self._condition.notify_all()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join(WAIT_SECONDS)
+            thread.join(seconds)
         self._thread = None
 
     def _ask(self) -> int:

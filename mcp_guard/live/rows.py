@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from mcp_guard.policy import scopes
 from mcp_guard.policy.scopes import NO_GRANTS, Grants
 
-NamedGrants = dict[int, tuple[str, list[str]]]
-"""Name and grants of each scope, by its id."""
+
+class NamedScope(NamedTuple):
+    """What a scope opens, and at which endpoints; at all of them where it names none."""
+
+    name: str
+    grants: list[str]
+    endpoints: frozenset[str]
+
+
+NamedGrants = dict[int, NamedScope]
+"""The scopes, by their ids."""
 
 
 class UnparsableRow(ValueError):
@@ -46,5 +56,5 @@ def by_owner(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
 
 def joined(ids: Iterable[int], grants: NamedGrants) -> Grants:
     """Return the grants of some scopes together; scopes that could not be parsed have none."""
-    found = [grant for pk in ids if pk in grants for grant in grants[pk][1]]
-    return scopes.compile_grants(found) if found else NO_GRANTS
+    found = [(grants[pk].grants, grants[pk].endpoints) for pk in ids if pk in grants]
+    return scopes.compile_scopes(found) if found else NO_GRANTS

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import islice
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
@@ -17,6 +18,7 @@ from django.utils import timezone
 from mcp_guard.conf import config
 from mcp_guard.live.refresher import progress
 from mcp_guard.live.rows import NamedGrants, UnparsableRow, by_owner, joined, names, seconds
+from mcp_guard.live.token_table import TokenTable
 from mcp_guard.models import Token, TokenSecret
 from mcp_guard.policy.credential import TokenKind, TokenRecord
 from mcp_guard.policy.scopes import Grants
@@ -24,8 +26,8 @@ from mcp_guard.policy.scopes import Grants
 REMEMBERED: Final = timedelta(days=30)
 """How long a revoked or expired token is still told apart from an unknown one."""
 
-CHUNK: Final = 2_000
-"""How many rows are fetched at a time."""
+CHUNK: Final = 900
+"""How many rows are fetched at a time; a query takes no more values than a thousand."""
 
 _FIELDS: Final = (
     "pk",
@@ -54,25 +56,32 @@ def has_active_field() -> bool:
 
 def read_tokens(
     alias: str, grants: NamedGrants, ids: frozenset[int] | None = None
-) -> tuple[dict[bytes, TokenRecord], list[str]]:
+) -> tuple[TokenTable, list[str]]:
     """Return the records of all tokens, or of some, and which rows could not be parsed."""
-    pairs = Token.scopes.through.objects.using(alias)
     secrets = _secrets(alias)
     if ids is not None:
-        pairs, secrets = pairs.filter(token_id__in=ids), secrets.filter(token_id__in=ids)
+        secrets = secrets.filter(token_id__in=ids)
     else:
         secrets = secrets.order_by("-pk")[: config().tokens_in_memory]
-    reading = _Reading(by_owner(pairs.values_list("token_id", "scope_id")), grants)
-    tokens: dict[bytes, TokenRecord] = {}
     problems: list[str] = []
-    for row in _rows(secrets):
-        try:
-            tokens[_digest(row)] = reading.record(row)
-        except UnparsableRow as error:
-            name = TokenSecret._meta.verbose_name
-            token = f"{row['token__name']} (#{row['token_id']})"
-            problems.append(f"{name} #{row['pk']}: of {token}: {error}")
-    return tokens, problems
+    return TokenTable(_records(alias, secrets, _Reading(grants), problems)), problems
+
+
+def _records(
+    alias: str, secrets: models.QuerySet[TokenSecret], reading: _Reading, problems: list[str]
+) -> Iterator[tuple[bytes, TokenRecord]]:
+    pairs = Token.scopes.through.objects.using(alias)
+    for rows in _chunks(secrets):
+        progress()
+        ids = {row["token_id"] for row in rows}
+        reading.scopes = by_owner(pairs.filter(token_id__in=ids).values_list("token_id", "scope_id"))
+        for row in rows:
+            try:
+                yield _digest(row), reading.record(row)
+            except UnparsableRow as error:
+                name = TokenSecret._meta.verbose_name
+                token = f"{row['token__name']} (#{row['token_id']})"
+                problems.append(f"{name} #{row['pk']}: of {token}: {error}")
 
 
 def read_token(alias: str, grants: NamedGrants, digest: bytes) -> TokenRecord | None:
@@ -91,8 +100,8 @@ def read_token(alias: str, grants: NamedGrants, digest: bytes) -> TokenRecord | 
 class _Reading:
     """One reading of tokens, which keeps once what many of them have in common."""
 
-    def __init__(self, scopes: dict[int, list[int]], grants: NamedGrants) -> None:
-        self._scopes = scopes
+    def __init__(self, grants: NamedGrants) -> None:
+        self.scopes: dict[int, list[int]] = {}
         self._grants = grants
         self._joined: dict[tuple[int, ...], Grants] = {}
         self._endpoints: dict[tuple[str, ...], frozenset[str]] = {}
@@ -114,6 +123,7 @@ class _Reading:
             seconds(row["token__not_before"]),
             min(ends, expires_at) if ends else expires_at,
             row["token__revoked_at"] is not None,
+            row["pk"],
         )
 
     def _endpoints_of(self, row: Row) -> frozenset[str]:
@@ -121,7 +131,7 @@ class _Reading:
         return self._endpoints.setdefault(key, frozenset(key))
 
     def _grants_of(self, token_id: int) -> Grants:
-        key = tuple(self._scopes.get(token_id, ()))
+        key = tuple(self.scopes.get(token_id, ()))
         if key not in self._joined:
             self._joined[key] = joined(key, self._grants)
         return self._joined[key]
@@ -139,12 +149,14 @@ def _secrets(alias: str) -> models.QuerySet[TokenSecret]:
     return rows
 
 
-def _rows(secrets: models.QuerySet[TokenSecret]) -> Iterator[Row]:
-    fields = (*_FIELDS, "token__user__is_active") if has_active_field() else _FIELDS
-    for number, row in enumerate(secrets.values_list(*fields).iterator(CHUNK)):
-        if number % CHUNK == 0:
-            progress()
-        yield dict(zip(fields, row, strict=True))
+def _chunks(secrets: models.QuerySet[TokenSecret]) -> Iterator[list[Row]]:
+    fields: tuple[str, ...] = (*_FIELDS, "token__user__is_active") if has_active_field() else _FIELDS
+    rows = secrets.values_list(*fields).iterator(CHUNK)
+    while True:
+        chunk: list[Row] = [dict(zip(fields, row, strict=True)) for row in islice(rows, CHUNK)]
+        if not chunk:
+            return
+        yield chunk
 
 
 def _digest(row: Row) -> bytes:

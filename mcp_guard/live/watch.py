@@ -38,8 +38,11 @@ class Watch:
         self._users: dict[int, str] = {}
         self._looked_at = time.monotonic()
 
-    def look(self) -> None:
-        """Have every connection judged again whose session is gone, or whose user is gone, new or changed."""
+    def look(self) -> bool:
+        """Have every connection judged again whose session is gone, or whose user is gone, new or changed.
+
+        Return whether there are any, so that the next look needs the database, too.
+        """
         began = time.monotonic()
         sessions, users = connections.sessions(), connections.users()
         live = live_sessions(sessions)
@@ -47,6 +50,7 @@ class Watch:
         changed = {pk for pk in users if pk not in found or self._users.get(pk) != found[pk]}
         self._users, self._looked_at = found, began
         connections.doubt(sessions - live, changed)
+        return bool(sessions)
 
     def suspect(self) -> None:
         """Have every connection with a session judged again, if the last look is too long ago."""

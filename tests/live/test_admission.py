@@ -14,7 +14,7 @@ from mcp_guard.live import lookup, sessions
 from mcp_guard.live.connections import connections
 from mcp_guard.live.holder import holder
 from mcp_guard.policy.credential import DeadSession, LiveSession
-from mcp_guard.policy.decision import Admitted, Reason, Refused
+from mcp_guard.policy.decision import FOR_GOOD, Admitted, Reason, Refused
 from tests.live.heads import endpoint, http_scope, socket_scope
 
 ORIGIN = "https://app.example.com"
@@ -73,7 +73,7 @@ def test_a_doubted_session_is_read_again(admission, monkeypatch):
         admission.doubt()
         return await admission.judge_open()
 
-    assert run(play()) == Refused(Reason.CREDENTIAL_MISSING, admission.admitted.cors)
+    assert run(play()) == Refused(Reason.CREDENTIAL_MISSING, admission.admitted.cors, until=FOR_GOOD)
 
 
 def test_a_store_that_does_not_answer_closes_nothing_before_policy_would_be_too_old(admission, monkeypatch):

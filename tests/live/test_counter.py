@@ -77,7 +77,7 @@ def test_no_move_is_lost_among_threads_and_processes(file):
 
 def test_the_largest_number_moves_on_too(file):
     counter = Counter(file)
-    counter._value[0] = (1 << 63) - 1
+    counter.cell[0] = (1 << 63) - 1
 
     counter.move()
 
@@ -214,7 +214,7 @@ def test_a_stranger_who_moves_the_number_costs_a_look_and_no_more(issued, file):
     assert isinstance(judged(issued), Admitted)
 
     for number in (0, 1, (1 << 64) - 1, 12345):
-        stranger._value[0] = number
+        stranger.cell[0] = number
         assert isinstance(judged(issued), Admitted)
 
     assert holder.failures == 0

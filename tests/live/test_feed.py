@@ -153,10 +153,10 @@ def test_another_epoch_reads_everything(follower):
 def restored(follower):
     """The database as it was before the last change that the follower has seen, and that change undone."""
     token = Token.objects.get()
-    point = transaction.savepoint()
+    point = connection.savepoint()
     changes.revoke_token(ACTOR, token)
     assert [record.revoked for record in follower.follow().tokens.values()] == [True]
-    transaction.savepoint_rollback(point)
+    connection.savepoint_rollback(point)
     follower.ways.clear()
     return follower
 
@@ -183,10 +183,10 @@ def test_a_restored_backup_that_went_on_reads_everything(restored, changes_since
 def test_the_holder_notices_a_restored_backup_at_the_very_revision_it_knows(policy):
     issued = testing.issue_token(testing.add_client(), "tools").token
     with transaction.atomic():
-        point = transaction.savepoint()
+        point = connection.savepoint()
         changes.revoke_token(ACTOR, issued)
         holder.refresh()
-        transaction.savepoint_rollback(point)
+        connection.savepoint_rollback(point)
         testing.list_origin("https://a.example", partner(), "tools")
         holder.refresh()
 
@@ -289,7 +289,10 @@ def _set_scope(number: int) -> None:
 STEPS = {
     "issue": lambda n: testing.issue_token(partner(), "tools", scopes=list(Scope.objects.all())[: n % 2]),
     "revoke": _on(_live_token, lambda row, n: changes.revoke_token(ACTOR, row)),
-    "rotate": _on(_live_token, lambda row, n: changes.rotate_token(ACTOR, row, overlap=timedelta(hours=n))),
+    "rotate": _on(
+        _live_token,
+        lambda row, n: changes.rotate_token(ACTOR, row, overlap=timedelta(hours=n), end_older=True),
+    ),
     "set": _on(
         _live_token, lambda row, n: changes.set_token(ACTOR, row, endpoints=[["tools"], ["notes"]][n % 2])
     ),

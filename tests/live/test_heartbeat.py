@@ -46,6 +46,16 @@ def test_it_is_written_only_now_and_then_and_always_into_the_same_row(heartbeat,
     assert ProcessState.objects.get().seen_at > first.seen_at
 
 
+def test_a_beat_reads_nothing_before_it_writes(heartbeat, django_assert_max_num_queries):
+    for first in ("INSERT", "UPDATE"):
+        heartbeat._due = 0.0
+        with django_assert_max_num_queries(3) as seen:
+            heartbeat.beat()
+        statements = [query["sql"].split()[0] for query in seen.captured_queries]
+        assert set(statements) <= {"UPDATE", "INSERT", "DELETE"}
+        assert first in statements
+
+
 def test_a_heartbeat_raises_no_revision(heartbeat):
     testing.add_client()
     before = Revision.objects.get().n
@@ -76,7 +86,7 @@ def test_policy_that_was_never_read_is_old_but_not_infinitely(heartbeat):
 def test_it_names_the_clients_with_the_most_connections(heartbeat, monkeypatch):
     monkeypatch.setattr(module, "MOST_CLIENTS", 2)
     open_connections = [Noting(client=name) for name in ("a", "b", "b", "c", "c", "c")]
-    monkeypatch.setattr(connections, "_open", {None: set(open_connections)})
+    monkeypatch.setattr(connections, "_loops", dict.fromkeys(open_connections))
 
     heartbeat.beat()
 

@@ -9,7 +9,7 @@ from django.db import connection
 
 from mcp_guard import gate, testing
 from mcp_guard.live.holder import holder
-from mcp_guard.policy.decision import Admitted, Reason, Refused
+from mcp_guard.policy.decision import Admitted, Reason
 from tests.live.heads import endpoint, head
 
 pytestmark = pytest.mark.usefixtures("policy")
@@ -75,7 +75,7 @@ def test_an_origin_that_no_browser_sends_lists_nobody(rows: Rows, origin: str):
 
     assert f"#{rows.origin.pk}" in problem()
     assert "canonical form" in problem()
-    assert judge(rows.token) == Refused(Reason.ORIGIN_NOT_LISTED)
+    assert judge(rows.token).reason is Reason.ORIGIN_NOT_LISTED
     assert isinstance(judge(rows.token, OTHER), Admitted)
 
 
@@ -84,7 +84,7 @@ def test_endpoints_that_are_no_list_of_names_list_nobody(rows: Rows, endpoints: 
     edit("allowedorigin", endpoints=endpoints, where=rows.origin.pk)
 
     assert "endpoints is not a list of names" in problem()
-    assert judge(rows.token) == Refused(Reason.ORIGIN_NOT_LISTED)
+    assert judge(rows.token).reason is Reason.ORIGIN_NOT_LISTED
     assert isinstance(judge(rows.token, OTHER), Admitted)
 
 
@@ -152,5 +152,5 @@ def test_without_rows_there_is_nobody():
     holder.refresh()
 
     assert holder.snapshot.revision == 0
-    assert gate.judge(on, head(on, origin=LISTED)) == Refused(Reason.ORIGIN_NOT_LISTED)
-    assert gate.judge(on, head(on)) == Refused(Reason.CREDENTIAL_MISSING)
+    assert gate.judge(on, head(on, origin=LISTED)).reason is Reason.ORIGIN_NOT_LISTED
+    assert gate.judge(on, head(on)).reason is Reason.CREDENTIAL_MISSING

@@ -16,7 +16,10 @@ from tests.faults.prober import probing
 
 FUTURE = "now() + interval '1 day'"
 STATEMENTS = {
-    "scope": "INSERT INTO mcp_guard_scope (name, grants, description) VALUES ('by-hand', '[]', '')",
+    "scope": (
+        "INSERT INTO mcp_guard_scope (name, grants, endpoints, description) "
+        "VALUES ('by-hand', '[]', '[]', '')"
+    ),
     "client": "UPDATE mcp_guard_client SET owner = 'somebody'",
     "scopes of a client": (
         "INSERT INTO mcp_guard_client_scopes (client_id, scope_id) "
@@ -31,6 +34,7 @@ STATEMENTS = {
     "origin deleted": "DELETE FROM mcp_guard_allowedorigin",
     "token": "UPDATE mcp_guard_token SET name = 'by hand'",
     "secret": f"UPDATE mcp_guard_tokensecret SET expires_at = {FUTURE}",
+    "registered server": "DELETE FROM mcp_guard_registeredserver",
     "endpoint": f"INSERT INTO mcp_guard_endpointstate VALUES ('tools', {FUTURE})",
 }
 """A statement for each table of policy, and for each of the ways to write."""

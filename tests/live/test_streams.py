@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -14,9 +15,11 @@ from django.utils import timezone
 from mcp_guard import changes, gate, testing
 from mcp_guard.asgi import guard
 from mcp_guard.asgi.websocket import GuardedSocket
+from mcp_guard.audit.counts import decisions
 from mcp_guard.live import sessions
 from mcp_guard.live.connections import connections
 from mcp_guard.live.holder import holder
+from mcp_guard.live.slots import sockets
 from mcp_guard.policy.credential import DEAD_SESSION, LiveSession
 from tests.live.connection import turn
 from tests.live.exchange import SECONDS, Exchange, running
@@ -113,6 +116,19 @@ async def test_a_stream_is_one_however_its_type_is_written(app, credentials, iss
         await exchange.until("http.response.body", more_body=False)
 
 
+async def test_the_headers_of_an_answer_may_be_any_iterable(credentials):
+    said = [(b"x-first", b"1"), (b"content-type", b"text/event-stream"), (b"x-last", b"1")]
+
+    async def app(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": iter(said)})
+        assert connections.count() == 1
+        await send({"type": "http.response.body", "body": b""})
+
+    async with running(guard(app, endpoint="tools"), http_scope(**credentials)) as exchange:
+        await exchange.until("http.response.body")
+    assert exchange.sent[0]["headers"][: len(said)] == said
+
+
 async def test_a_stream_goes_on_when_something_else_changes(app, stream, client):
     other = await asyncio.to_thread(testing.issue_token, client, "tools")
     await revoke(other)
@@ -121,6 +137,18 @@ async def test_a_stream_goes_on_when_something_else_changes(app, stream, client)
 
     await stream.until("http.response.body", body=b"data: 2\n\n")
     assert connections.count() == 1
+
+
+async def test_a_stream_counts_as_one_request_however_often_it_is_judged(app, credentials, client):
+    before = Counter(decisions.all())
+    async with running(guard(app, endpoint="tools"), http_scope(**credentials)) as exchange:
+        for number in range(3):
+            other = await asyncio.to_thread(testing.issue_token, client, "tools")
+            await revoke(other)
+            app.parts.put_nowait(b"data: %d\n\n" % number)
+            await exchange.until("http.response.body", body=b"data: %d\n\n" % number)
+
+    assert Counter(decisions.all()) - before == {("tools", "request", "admitted"): 1}
 
 
 async def test_a_stream_ends_when_its_token_has_expired(app, stream, monkeypatch):
@@ -277,6 +305,18 @@ def opened(credentials) -> tuple[GuardedSocket, Exchange]:
     return socket, exchange
 
 
+async def test_a_socket_whose_connection_cannot_be_bounded_leaves_nothing_behind(credentials, monkeypatch):
+    def fail(*_):
+        raise LookupError("of the server")
+
+    monkeypatch.setattr("mcp_guard.asgi.transport.Transport.bound", fail)
+    socket, exchange = opened(credentials)
+    exchange.put({"type": "websocket.connect"})
+    with pytest.raises(LookupError):
+        await socket.open()
+    assert (sockets.all(), connections.count(), socket.is_closed) == ({}, 0, True)
+
+
 async def test_a_token_revoked_between_handshake_and_accept_closes_the_idle_socket(issued, credentials):
     socket, exchange = opened(credentials)
     assert await socket.judge_handshake()
@@ -293,8 +333,8 @@ async def test_a_token_revoked_while_its_first_message_is_judged_closes_the_idle
     assert await socket.open()
     asettle = gate.asettle
 
-    async def settle_and_revoke(*arguments):
-        settled = await asettle(*arguments)
+    async def settle_and_revoke(*arguments, **options):
+        settled = await asettle(*arguments, **options)
         monkeypatch.setattr(gate, "asettle", asettle)
         await revoke(issued)
         await turn()

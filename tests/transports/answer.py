@@ -20,11 +20,15 @@ from tests.rows.outcomes import (
     Refuses,
 )
 from tests.rows.row import Row
+from tests.rows.subprotocols import offered
 from tests.transports.site import probe
 
 _SECRETS = (
     *(token.text for token in world.TOKENS),
     *(session.key for session in world.SESSIONS),
+    *(offered(token) for token in world.TOKENS),
+    *(ticket.text for ticket in world.TICKETS),
+    world.NONCE,
     world.UNKNOWN_TEXT,
     world.MISTYPED_TEXT,
 )
@@ -83,8 +87,12 @@ def check_refusal_body(body: bytes, reason: str, row: Row | None = None) -> None
     assert _CORRELATION_ID.fullmatch(correlation_id)
     identifier, code, message, data = None, -32600, MESSAGES[reason], {}
     if row is not None and reason == "scope_insufficient":
-        identifier, grant = _request_id(row), _told_grant(row, error)
-        message, data = f"{message}: {grant} is needed", {"scope": grant}
+        identifier, grants = _request_id(row), _told_grants(row, error)
+        verb = "is" if len(grants) == 1 else "are"
+        message, data = f"{message}: {', '.join(grants)} {verb} needed", {"scope": " ".join(grants)}
+    elif row is not None and reason == "headers_disagree":
+        identifier, code, message = _request_id(row), -32020, error["error"]["message"]
+        assert message.partition(" does not repeat ")[0].lower().startswith("mcp-")
     elif row is not None and reason == "message_malformed" and getattr(row.exchange, "method", "") == "POST":
         identifier, code, message = error["id"], error["error"]["code"], error["error"]["message"]
         assert identifier is None or identifier == _request_id(row)
@@ -99,19 +107,24 @@ def check_refusal_body(body: bytes, reason: str, row: Row | None = None) -> None
 def _request_id(row: Row) -> object:
     """Return the id of the request in the body, None where the body is no message."""
     is_message = ENDPOINTS[row.endpoint].get("messages") != "http"
-    return json.loads(getattr(row.exchange, "body", b""))["id"] if is_message else None
+    return json.loads(getattr(row.exchange, "body", b"")).get("id") if is_message else None
 
 
-def _told_grant(row: Row, error: Any) -> str:
-    """Return the grant that is said to be missing, which is the one in the row's challenge."""
+def _told_grants(row: Row, error: Any) -> list[str]:
+    """Return the grants that are said to be needed, which are those in the row's challenge."""
     assert isinstance(row.outcome, Refuses)
-    grant = str(error["error"]["data"]["scope"])
-    spelt = "".join(
-        chr(byte) if 0x21 <= byte <= 0x7E and byte not in b'"\\' else f"%{byte:02X}"
-        for byte in grant.encode()
+    told = str(error["error"]["data"]["scope"])
+    challenge = row.outcome.answer["www-authenticate"]
+    grants = told.split(" ") if " " in challenge.partition("scope=")[2] else [told]
+    spelt = " ".join(
+        "".join(
+            chr(byte) if 0x21 <= byte <= 0x7E and byte not in b'"\\' else f"%{byte:02X}"
+            for byte in grant.encode()
+        )
+        for grant in grants
     )
-    assert f'scope="{spelt}"' in row.outcome.answer["www-authenticate"]
-    return grant
+    assert f'scope="{spelt}"' in challenge
+    return grants
 
 
 def _check_run(row: Row) -> None:
@@ -134,7 +147,12 @@ def check_everything_else(run: probe.Seen, exchange: Head) -> None:
     if exchange.has_repeated_header:
         return
     sent = {name.lower(): value for name, value in exchange.headers}
+    if offers := sent.pop("sec-websocket-protocol", None):
+        kept = [name.strip(" \t") for name in offers.split(",") if "mcp.auth." not in name]
+        found = run.headers.get("sec-websocket-protocol", "").split(",")
+        assert [name.strip() for name in found] == kept
     second = ENDPOINTS[run.endpoint].get("token_header", "").lower()
+    assert sent.pop("x-mcp-nonce", None) is None or "x-mcp-nonce" not in run.headers
     for name in sent.keys() - {"authorization", "cookie", second, "content-length", "content-type"}:
         assert run.headers[name].strip() == sent[name].strip(" \t")
     if ENDPOINTS[run.endpoint].get("forward_authorization"):

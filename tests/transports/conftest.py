@@ -12,10 +12,12 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, transaction
 from django.test import override_settings
 
-from mcp_guard.audit.counts import decisions
+from mcp_guard import nonce
+from mcp_guard.audit.counts import ADMITTED, PREFLIGHT, decisions
 from mcp_guard.testing import policy_of_this_connection
 from tests.rows.configurations import MCP_GUARD
 from tests.rows.row import Row
+from tests.rows.world import NONCE
 from tests.transports.populate import populate
 from tests.transports.site import probe
 
@@ -49,7 +51,9 @@ def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         policy_of_this_connection(),
     ):
         populate()
+        nonce.keep(NONCE)
         yield
+        nonce.keep("")
         transaction.set_rollback(True)
 
 
@@ -67,7 +71,8 @@ class Noted:
     def __call__(self) -> list[str]:
         """Return the reason of each refusal, and ``would_refuse:`` with the reason of what was let in."""
         since = Counter(decisions.all()) - self._before
-        return sorted(outcome for *_, outcome in since.elements() if outcome != "admitted")
+        kept = (outcome for *_, outcome in since.elements() if outcome not in (ADMITTED, PREFLIGHT))
+        return sorted(kept)
 
     def wrong(self, rows: Iterable[tuple[str, Row]], play: Callable[[Row], Any]) -> dict[str, str]:
         """Play and check rows one by one; return what is wrong with which, empty when nothing is."""

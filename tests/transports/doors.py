@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from asgiref.sync import async_to_sync
 from django.core.handlers.wsgi import WSGIHandler
 
+from mcp_guard.policy.facts import UNIX_SOCKET
 from tests.rows.exchanges import Request
 from tests.transports.answer import Answered
 
@@ -96,16 +97,22 @@ def scope_of(request: Any, path: str) -> dict[str, Any]:
         "type": "http" if is_http else "websocket",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
-        **({"method": request.method} if is_http else {"subprotocols": []}),
+        **({"method": request.method} if is_http else {"subprotocols": _offered(request)}),
         "scheme": request.scheme,
         "path": unquote(path),
         "raw_path": path.encode("latin-1"),
         "root_path": request.root_path,
         "query_string": request.query.encode(),
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in request.headers],
-        "client": (request.peer, 50000),
-        "server": ("127.0.0.1", 8000),
+        "client": (request.peer, 50000) if request.peer else None,
+        "server": ("/run/site.sock", None) if request.port == UNIX_SOCKET else ("127.0.0.1", request.port),
     }
+
+
+def _offered(exchange: Any) -> list[str]:
+    """Return the offered subprotocols as Daphne reads them: percent-decoded first."""
+    offers = unquote(dict(exchange.headers).get("Sec-WebSocket-Protocol", ""))
+    return [name.strip() for name in offers.split(",") if name]
 
 
 def _environ(request: Request, path: str) -> dict[str, Any]:
@@ -116,7 +123,7 @@ def _environ(request: Request, path: str) -> dict[str, Any]:
         "QUERY_STRING": request.query,
         "REMOTE_ADDR": request.peer,
         "SERVER_NAME": "testserver",
-        "SERVER_PORT": "80",
+        "SERVER_PORT": str(request.port),
         "SERVER_PROTOCOL": "HTTP/1.1",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": request.scheme,
@@ -160,6 +167,7 @@ def _wsgi(request: Request) -> bool:
         or request.root_path
         or request.is_longer_than_said
         or not request.has_plain_target
+        or request.port == UNIX_SOCKET
     )
 
 

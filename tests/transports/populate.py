@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +11,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from mcp_guard import models
+from mcp_guard import models, tickets
 from mcp_guard.tokens import digest
 from mcp_guard.writing import policy_write
 from tests.rows import world
@@ -33,6 +35,31 @@ def populate() -> None:
             _add_token(token, clients, users, scopes)
         for name, seconds in REPORT_ONLY.items():
             models.EndpointState(name=name, report_only_until=_at(seconds)).save()
+
+
+def add_tickets() -> None:
+    """Write the tickets of the table anew, whichever have been redeemed."""
+    models.Ticket.objects.all().delete()
+    for ticket in world.TICKETS:
+        text = ticket.text.encode()
+        models.Ticket.objects.create(
+            digest=tickets.digest(text).hex(),
+            endpoint=ticket.endpoint,
+            origin="" if ticket.origin is None else ticket.origin.url,
+            holder=ticket.name[:40],
+            sealed=tickets.seal(tickets.key(text), _held(ticket)).hex(),
+            expires_at=_at(ticket.expires),
+        )
+
+
+def _held(ticket: world.Ticket) -> bytes:
+    match ticket.held:
+        case world.Token(text=text):
+            return json.dumps({"token": digest(text).hex()}).encode()
+        case world.Session(key=key):
+            return json.dumps({"session": key}).encode()
+        case text:
+            return json.dumps({"nonce": hashlib.sha256(text.encode()).hexdigest()}).encode()
 
 
 def _at(seconds: int | None) -> datetime | None:

@@ -14,6 +14,7 @@ from tests.rows.outcomes import Opens, RefusesHandshake
 from tests.rows.row import Row
 from tests.transports.answer import check_everything_else, check_without_credentials
 from tests.transports.doors import Application, scope_of, site
+from tests.transports.populate import add_tickets
 from tests.transports.site import probe
 
 
@@ -47,6 +48,8 @@ class Conversation:
 def play(door: SocketDoor, row: Row) -> Conversation:
     """Return what comes of a handshake, of all messages sent at once behind it, and of going away then."""
     assert isinstance(row.exchange, Socket)
+    if "icket=" in row.exchange.query:
+        add_tickets()
     path = f"/{door.mount}/{row.endpoint}{row.exchange.target}"
     return async_to_sync(converse)(door.application, row.exchange, path)
 

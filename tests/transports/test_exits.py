@@ -116,6 +116,19 @@ def test_a_missing_slash_answers_preflights_and_refusals_too(door: Door, noted: 
 @pytest.mark.parametrize(
     "door", [door for door in DOORS if door.mount == "include"], ids=lambda door: door.name
 )
+@pytest.mark.parametrize("target", ["/slash", "/slash/"])
+def test_a_missing_slash_inside_of_an_include_is_none(door: Door, target: str, noted: Any):
+    request = post(*CREDENTIALS, target=target)
+
+    answered = door.play(request, door.path("partner", request))
+
+    assert (answered.status, answered.relevant) == (200, OPENED)
+    assert [run.body for run in probe.RUNS] == [request.body]
+
+
+@pytest.mark.parametrize(
+    "door", [door for door in DOORS if door.mount == "include"], ids=lambda door: door.name
+)
 @pytest.mark.parametrize("target", ["", "/", "/nothing", "/nothing/", "/mcp/", "/mcp/more"])
 def test_what_an_include_does_not_route_is_guarded(door: Door, target: str, noted: Any):
     refused = ask(door, target, origin(UNLISTED), bearer(ANY))

@@ -24,7 +24,13 @@ BAD_TOKENS = {
     if isinstance(row.outcome, Refuses)
     and (row.endpoint, row.outcome.status, row.outcome.answer) == ("partner", 401, INVALID_TOKEN)
 }
-OF_BODIES = {"body_too_large", "message_malformed", "credential_ambiguous", "scope_insufficient"}
+OF_BODIES = {
+    "body_too_large",
+    "headers_disagree",
+    "message_malformed",
+    "credential_ambiguous",
+    "scope_insufficient",
+}
 REFUSED_BY_HEAD = [
     row
     for row in table.REQUESTS.values()

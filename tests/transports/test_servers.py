@@ -7,8 +7,11 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +19,7 @@ import pytest
 
 from tests import table
 from tests.child import ROOT, SERVERS, serving
-from tests.mcp.ports import free_port
+from tests.ports import free_port
 from tests.rows import world
 from tests.rows.exchanges import bearer, call, cookie, get, handshake, origin, post
 from tests.rows.outcomes import Admits, Grants, Opens, Refuses, RefusesHandshake
@@ -28,6 +31,13 @@ SECONDS = 2.0
 
 REQUESTS = {name: row for name, row in table.REQUESTS.items() if wire.is_request_of_wire(row.exchange)}
 SOCKETS = {name: row for name, row in table.SOCKETS.items() if wire.is_socket_of_wire(row.exchange)}
+LINGERING = {
+    name: row
+    for name, row in SOCKETS.items()
+    if isinstance(row.outcome, Opens) and row.outcome.closes and row.outcome.closes[1] in (4400, 4413, 4415)
+}
+"""Those that say what nobody takes: they have a second to read why, and are played side by side."""
+
 APP = "tests.transports.site.asgi:application_behind_front_door"
 
 
@@ -125,13 +135,15 @@ def test_requests_have_the_outcome_of_their_rows(served: Served, mount: str):
 def test_sockets_have_the_outcome_of_their_rows(served: Served, mount: str):
     before = len(served.runs())
 
-    wrong = {name: found for name, row in SOCKETS.items() if (found := misplayed(served, mount, row))}
+    wrong = {name: misplayed(served, mount, row) for name, row in SOCKETS.items() if name not in LINGERING}
+    with ThreadPoolExecutor(len(LINGERING)) as pool:
+        wrong |= zip(LINGERING, pool.map(partial(misplayed, served, mount), LINGERING.values()), strict=True)
 
-    assert wrong == {}
-    assert len(SOCKETS) > 100
+    assert {name: found for name, found in wrong.items() if found} == {}
+    assert len(wrong) == len(SOCKETS) > 100
     runs = served.runs()[before:]
     opened = [row.outcome for row in SOCKETS.values() if isinstance(row.outcome, Opens) and row.outcome.runs]
-    assert [tuple(one["methods"]) for one in runs] == [outcome.runs for outcome in opened]
+    assert Counter(tuple(one["methods"]) for one in runs) == Counter(outcome.runs for outcome in opened)
 
 
 def misplayed(served: Served, mount: str, row: Row) -> str:

@@ -40,12 +40,13 @@ def is_request_of_wire(request: Request) -> bool:
 
 
 def is_socket_of_wire(exchange: Socket) -> bool:
-    """Whether the client library can be made to say it."""
+    """Whether the client library can be made to say it, and twice."""
     own = {name.lower(): value for name, value in exchange.headers if name.lower() in _OF_THE_CLIENT}
     offers = own.get("sec-websocket-protocol", "mcp")
     return (
         _is_of_wire(exchange)
         and exchange.scheme == "ws"
+        and "icket=" not in exchange.query
         and own.get("host") == HOST
         and own.get("sec-websocket-version") == "13"
         and all(re.fullmatch(r"[A-Za-z-]+", one.strip()) for one in offers.split(","))

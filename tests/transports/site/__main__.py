@@ -13,15 +13,15 @@ import django
 def main(what: str, *arguments: str) -> None:
     """Run one command."""
     from django.contrib.sessions.models import Session
-    from django.core.management import call_command
 
     from mcp_guard import changes, testing
     from mcp_guard.models import AllowedOrigin, Client, Token
+    from tests.migrated import migrate
     from tests.transports.populate import populate
 
     match what, arguments:
         case "prepare", ():
-            call_command("migrate", verbosity=0)
+            migrate()
             populate()
         case "revoke", (name,):
             changes.revoke_token(testing.ACTOR, Token.objects.get(name=name))

@@ -1,0 +1,67 @@
+"""Judge the body of a Django request before its view runs: the message in it, or at least its length."""
+
+from __future__ import annotations
+
+from io import SEEK_END, SEEK_SET
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest
+from django.http.request import UnreadablePostError
+
+from mcp_guard import ticket_desk
+from mcp_guard.mcp.jsonrpc import Message
+from mcp_guard.mcp.permit import Behind, permit_body
+from mcp_guard.passage import Passage
+from mcp_guard.policy.content import has_body
+from mcp_guard.policy.decision import Admitted, Reason, Refused
+from mcp_guard.policy.endpoint import Endpoint, Messages
+
+
+def judge_body(
+    request: HttpRequest, endpoint: Endpoint, passage: Passage, behind: Behind
+) -> Message | Refused | None:
+    """Return the message that a body is, None where none is expected, or why the request is refused."""
+    head, admitted = passage.head, passage.admitted
+    if endpoint.messages is Messages.HTTP:
+        is_too_large = has_body(head) and _length(request) > endpoint.limits.body_bytes
+        return Refused(Reason.BODY_TOO_LARGE, admitted.cors) if is_too_large else None
+    body = _read(request, admitted)
+    if isinstance(body, Refused):
+        return body
+    if not has_body(head):
+        return Refused(Reason.MESSAGE_MALFORMED, admitted.cors) if body else None
+    if len(body) > endpoint.limits.body_bytes:
+        return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
+    return permit_body(admitted, endpoint, head, body, behind)
+
+
+def ticket_body(request: HttpRequest, admitted: Admitted) -> bytes | Refused:
+    """Return the body of a request for a ticket, or why it is refused."""
+    body = _read(request, admitted)
+    if isinstance(body, bytes) and len(body) > ticket_desk.BODY_BYTES:
+        return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
+    return body
+
+
+def _read(request: HttpRequest, admitted: Admitted) -> bytes | Refused:
+    try:
+        return request.body
+    except RequestDataTooBig:
+        return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
+    except UnreadablePostError:
+        return Refused(Reason.MESSAGE_MALFORMED, admitted.cors)
+
+
+def _length(request: Any) -> int:
+    """Return the length of a body that is not read here, in bytes.
+
+    Under ASGI Django has spooled it, however long it was. Under WSGI nobody can read more of it than its head
+    says (PEP 3333, "Input and Error Streams"), which was judged.
+    """
+    if not hasattr(request, "scope"):
+        return 0
+    stream = request._stream  # noqa: SLF001 (to ask for the body would read it into memory)
+    length: int = stream.seek(0, SEEK_END)
+    stream.seek(0, SEEK_SET)
+    return length

@@ -1,0 +1,45 @@
+"""Leave a call when Django has answered it, or cannot: at once, or when a stream is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpResponseBase
+
+from mcp_guard.audit import calls
+from mcp_guard.live.calls import Call
+from mcp_guard.mcp.listing import Lists
+
+
+class Run:
+    """A request that was let in, while a view answers it.
+
+    ``call`` is None where an outer door leaves it; ``lists``, which may be in the answer, where nobody looks
+    for them, and ``audited`` where the call is not recorded.
+    """
+
+    __slots__ = ("_call", "_is_answered", "_is_open", "audited", "lists")
+
+    def __init__(
+        self, call: Call | None, lists: Lists | None = None, audited: calls.Call | None = None
+    ) -> None:
+        self.lists = lists
+        self.audited = audited
+        self._call = call
+        self._is_answered = self._is_open = False
+
+    def until_closed(self, response: HttpResponseBase) -> HttpResponseBase:
+        """Return the response; one that streams runs until it is closed, which servers do in any case."""
+        self._is_answered = True
+        if self._call is not None and response.streaming:
+            self._is_open = True
+            closers: list[Callable[[], None]] = response._resource_closers  # type: ignore[attr-defined]  # noqa: SLF001 (Django has no public way)
+            closers.append(self._call.leave)
+        return response
+
+    def end(self) -> None:
+        """Leave the call unless its response goes on; record one that has none, as its client has left."""
+        if self.audited is not None and not self._is_answered:
+            self.audited.abandon()
+        if self._call is not None and not self._is_open:
+            self._call.leave()

@@ -1,0 +1,101 @@
+"""One call over HTTP while it runs: its place among its principal's calls, and how it is cut off.
+
+It is in the scope and on the request, so whoever learns more of it, the middleware or the server object,
+finds it there. Its slot comes back when the last of those who run it has left.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Final
+
+from mcp_guard.live.slots import Slots, calls, party, streams
+from mcp_guard.mcp.jsonrpc import Kind, Message, RequestId
+from mcp_guard.passage import Passage
+from mcp_guard.policy.decision import Reason, Refused
+from mcp_guard.policy.endpoint import Endpoint, Messages
+
+CALL_KEY: Final = "mcp_guard.call"
+"""Where the call is: key of the scope, and of the environment of a WSGI request."""
+
+LISTEN: Final = "subscriptions/listen"
+"""The method of revision 2026-07-28 whose answer goes on for as long as the client listens."""
+
+_lock = threading.Lock()
+
+
+class Call:
+    """One call or stream. Whoever makes it runs it and leaves it at the end; others join and leave.
+
+    ``is_recorded`` says that a door has the audit follow it, so that no other one does.
+    """
+
+    __slots__ = ("_cut", "_held", "_runners", "is_cut", "is_recorded", "is_stream", "request_id")
+
+    def __init__(self) -> None:
+        self.request_id: RequestId | None = None
+        self.is_stream = False
+        self.is_cut = False
+        self.is_recorded = False
+        self._held: tuple[Slots, Hashable] | None = None
+        self._runners = 1
+        self._cut: Callable[[], None] | None = None
+
+    def begin(self, endpoint: Endpoint, passage: Passage, message: Message | None) -> Refused | None:
+        """Take the slot it needs; return why it is refused when there is none left.
+
+        What asks for nothing needs none: answers and cancellations have to get through when all slots are
+        taken, and so has the end of a session.
+        """
+        limits = endpoint.limits
+        if message is not None:
+            self.request_id = message.id
+        if endpoint.messages is Messages.MCP:
+            is_request = message is not None and message.kind is Kind.REQUEST
+            is_listening = message is not None and message.method == LISTEN
+            self.is_stream = is_listening or passage.head.method in ("GET", "HEAD")
+            if not is_request and not self.is_stream:
+                return None
+        if self._held is not None:  # it went through two doors, and has its slot
+            return None
+        slots, limit, reason = calls, limits.calls_per_principal, Reason.CALLS_OF_PRINCIPAL
+        if self.is_stream:
+            slots, limit, reason = streams, limits.streams_per_principal, Reason.STREAMS_OF_PRINCIPAL
+        if passage.party is None:
+            passage.party = party(endpoint, passage.head, passage.principal)
+        if slots.take(passage.party, limit):
+            self._held = (slots, passage.party)
+            return None
+        return Refused(reason, passage.admitted.cors, request_id=self.request_id)
+
+    def join(self, cut: Callable[[], None]) -> bool:
+        """Run it too: ``cut`` is called when it takes too long. False when it is over already."""
+        with _lock:
+            if self.is_cut or not self._runners:
+                return False
+            self._runners += 1
+            self._cut = cut
+            return True
+
+    def leave(self) -> None:
+        """Run it no more; the last one gives the slot back."""
+        with _lock:
+            self._runners -= 1
+            if self._runners or self._held is None:
+                return
+            (slots, key), self._held = self._held, None
+        slots.release(key)
+
+    def cut(self) -> None:
+        """Cut off what still runs of it."""
+        with _lock:
+            self.is_cut = True
+        if self._cut is not None:
+            self._cut()
+
+
+def call_of(scope: Mapping[str, Any]) -> Call:
+    """Return the call that an outer door has put into a scope, else a new one."""
+    found = scope.get(CALL_KEY)
+    return found if isinstance(found, Call) else Call()

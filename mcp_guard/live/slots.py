@@ -1,0 +1,102 @@
+"""How many of something one party has in this process: sockets, calls, streams.
+
+A count exists only while it is not zero, so memory grows with what is open and not with who could open it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Final
+
+from mcp_guard.policy.decision import Principal
+from mcp_guard.policy.endpoint import Endpoint
+from mcp_guard.policy.facts import RequestHead
+from mcp_guard.policy.proxies import client_address, network_of
+
+
+class Slots:
+    """Counts by key. A key of None is nobody's in particular and is not counted."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what is counted, as in a process that was forked."""
+        self._taken: dict[Hashable, int] = {}
+        self._lock = threading.Lock()
+
+    def take(self, key: Hashable, limit: int) -> bool:
+        """Take one more of a party's slots; return False when it has as many as the limit says."""
+        if key is None:
+            return True
+        with self._lock:
+            taken = self._taken.get(key, 0)
+            if taken >= limit:
+                return False
+            self._taken[key] = taken + 1
+            return True
+
+    def release(self, key: Hashable) -> None:
+        """Give back a slot that was taken."""
+        if key is None:
+            return
+        self.release_each([(key, 1)])
+
+    def take_each(self, parties: Sequence[tuple[Hashable, int]]) -> int | None:
+        """Take one slot of each of these parties, or none at all.
+
+        Return the place of the first that has as many as the limit beside it says; None when they are taken.
+        """
+        with self._lock:
+            taken = self._taken
+            for place, (key, limit) in enumerate(parties):
+                if key is not None and taken.get(key, 0) >= limit:
+                    return place
+            for key, _ in parties:
+                if key is not None:
+                    taken[key] = taken.get(key, 0) + 1
+        return None
+
+    def release_each(self, parties: Iterable[tuple[Hashable, int]]) -> None:
+        """Give back what ``take_each`` took."""
+        with self._lock:
+            counts = self._taken
+            for key, _ in parties:
+                if key is None:
+                    continue
+                taken = counts[key] - 1
+                if taken:
+                    counts[key] = taken
+                else:
+                    del counts[key]
+
+    def all(self) -> dict[Hashable, int]:
+        """Return what is taken, by key."""
+        with self._lock:
+            return dict(self._taken)
+
+
+def party(endpoint: Endpoint, head: RequestHead, principal: Principal) -> Hashable:
+    """Return whose slots an exchange takes: its principal's or, where that is nobody, its address's.
+
+    None where neither is known.
+    """
+    if principal.client_id is None and principal.user_id is None:
+        network = network_of(client_address(head, endpoint))
+        return (endpoint.name, network) if network else None
+    return (endpoint.name, principal.client_id, principal.user_id)
+
+
+sockets: Final = Slots()
+"""The open WebSockets of this process: of everybody, by address and by principal."""
+
+calls: Final = Slots()
+"""The calls that run in this process, over HTTP and WebSocket."""
+
+streams: Final = Slots()
+"""The event streams of this process that belong to no call."""
+
+for _each in (sockets, calls, streams):
+    os.register_at_fork(after_in_child=_each.reset)

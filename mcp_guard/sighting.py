@@ -1,0 +1,224 @@
+"""See what a head has in common with others, before it is read: heads with one signature are decided alike.
+
+Clients send the same headers in the same order again and again. Where each of them stands is found out once,
+in an outline; after that values are picked by their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from operator import itemgetter
+from typing import Any, Final
+
+from django.http import HttpRequest
+
+from mcp_guard.generations import Generations
+from mcp_guard.passage import IN_PART, is_alias
+from mcp_guard.policy.content import MAX_DIGITS
+from mcp_guard.policy.endpoint import Endpoint, Profile
+from mcp_guard.policy.facts import RequestHead, with_headers
+from mcp_guard.policy.headers import PARAMETER, READ
+from mcp_guard.wire import OUTER_ROOT_PATH, REMEMBERED_LENGTH, Scope, environ_names
+
+VARYING: Final = (b"content-length", b"mcp-method", b"mcp-name", b"mcp-session-id", b"user-agent")
+"""Headers that are read and vary from request to request, but do not change what is decided of the head.
+
+Of the length it matters alone whether a body may have it.
+"""
+
+RECALLED_BYTES: Final = 4096
+"""Most bytes that method and values of a head may have for its decision to be kept; and so its names."""
+
+MOST_HEADERS: Final = 100
+"""How many lines a head may have to be looked at here."""
+
+MOST_VARIABLES: Final = 200
+"""The same for WSGI, whose environment holds more than headers."""
+
+OUTLINES: Final = 256
+"""How many outlines a generation of them has."""
+
+_UNREAD: Final = frozenset({b"cookie", b"x-mcp-nonce"}) | IN_PART
+"""Credentials besides a token, and what may hold one; a head with one of them is judged each time."""
+
+_AUTHORIZATION: Final = b"authorization"
+
+_STEADY: Final = READ.difference(VARYING, _UNREAD, {_AUTHORIZATION})
+
+Place = Any
+Names = tuple[Any, ...]
+Values = tuple[Any, ...]
+"""Some of the headers, in the order of their outline: lines, or values of a WSGI environment."""
+
+Signature = tuple[object, ...]
+"""Everything that a rule reads, and the digest of the Authorization in place of it."""
+
+Sighting = tuple[Signature, "Outline", Values]
+"""The signature of a head, its outline, and what may vary between heads with that signature."""
+
+
+class Outline:
+    """Where things stand in the heads that have these headers, in this order, on one endpoint.
+
+    A place is an index into the lines of a head, or a key of a WSGI environment. ``is_decisive`` says whether
+    heads of this outline can be told apart by a signature. ``pick_kept`` returns, of the lines of a head,
+    those that an application gets.
+    """
+
+    __slots__ = (
+        "authorization",
+        "endpoint",
+        "is_decisive",
+        "length",
+        "pick_kept",
+        "pick_steady",
+        "pick_varying",
+        "user_agent",
+        "varying",
+    )
+
+    def __init__(self, endpoint: Endpoint, headers: Sequence[tuple[bytes, Place]]) -> None:
+        names = [name for name, _ in headers]
+        places = dict(headers)
+        self.endpoint = endpoint
+        self.is_decisive = (
+            len(places) == len(names)
+            and endpoint.profile is not Profile.LOCAL  # which goes by the port of the server, too
+            and endpoint.token_header not in places
+            and _UNREAD.isdisjoint(places)
+            and not any(name.startswith(PARAMETER) for name in names)  # nobody knows how many there are
+        )
+        self.varying = tuple(name for name in names if name in VARYING)
+        self.user_agent = self.varying.index(b"user-agent") if b"user-agent" in self.varying else None
+        self.authorization = places.get(_AUTHORIZATION)
+        self.length = places.get(b"content-length")
+        self.pick_steady = _picker([place for name, place in headers if name in _STEADY])
+        self.pick_varying = _picker([place for name, place in headers if name in VARYING])
+        carriers = endpoint.credential_headers
+        self.pick_kept = _picker(
+            [place for name, place in headers if name not in carriers and not is_alias(name)]
+        )
+
+    def length_class(self, length: Any) -> object:
+        """Return the same for all lengths that a body may have, and each other one as it is."""
+        is_number = length.isdigit() and length.isascii() and len(length) < MAX_DIGITS
+        return (is_number and 0 < int(length) <= self.endpoint.limits.body_bytes) or length
+
+
+def _picker(places: Sequence[Place]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a function that returns what stands in these places."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: tuple([values[place] for place in places])
+
+
+def sight(scope: Scope, endpoint: Endpoint) -> Sighting | None:
+    """Return what an ASGI request has in common with others, None for a head that is judged each time."""
+    lines = scope["headers"]
+    path = scope["path"]
+    if not lines or len(lines) > MOST_HEADERS or len(path) > REMEMBERED_LENGTH or scope.get("query_string"):
+        return None
+    names = tuple([name for name, _ in lines])
+    outline = _outlines.get((endpoint.name, names))
+    if outline is None or outline.endpoint is not endpoint:
+        outline = _draw(endpoint, names, [(name, place) for place, name in enumerate(names)])
+    if not outline.is_decisive:
+        return None
+    place = outline.authorization
+    client = scope.get("client")
+    signature = (
+        outline,
+        scope.get("method"),  # a handshake has none
+        path,
+        scope.get("raw_path"),
+        scope.get("scheme"),
+        client[0] if client else "",
+        scope.get(OUTER_ROOT_PATH, scope.get("root_path", "")),
+        None if place is None else sha256(lines[place][1]).digest(),
+        outline.length is None or outline.length_class(lines[outline.length][1]),
+        outline.pick_steady(lines),
+    )
+    return signature, outline, outline.pick_varying(lines)
+
+
+def sight_request(request: HttpRequest, endpoint: Endpoint) -> Sighting | None:
+    """Do as ``sight`` with a Django request; under ASGI with its scope."""
+    scope = getattr(request, "scope", None)
+    if scope is not None:
+        return sight(scope, endpoint)
+    environ, path = request.META, request.path
+    if len(environ) > MOST_VARIABLES or len(path) > REMEMBERED_LENGTH or environ.get("QUERY_STRING"):
+        return None
+    names = tuple(environ)
+    outline = _outlines.get((endpoint.name, names))
+    if outline is None or outline.endpoint is not endpoint:
+        outline = _draw(endpoint, names, list(environ_names(environ)))
+    if not outline.is_decisive:
+        return None
+    place = outline.authorization
+    signature = (
+        outline,
+        environ.get("REQUEST_METHOD"),
+        path,
+        environ.get("wsgi.url_scheme"),
+        environ.get("REMOTE_ADDR"),
+        None if place is None else sha256(environ[place].encode("latin-1", "replace")).digest(),
+        outline.length is None or outline.length_class(environ[outline.length]),
+        outline.pick_steady(environ),
+    )
+    return signature, outline, outline.pick_varying(environ)
+
+
+def _draw(endpoint: Endpoint, names: Names, headers: Sequence[tuple[bytes, Place]]) -> Outline:
+    outline = Outline(endpoint, headers)
+    if sum(map(len, names)) <= RECALLED_BYTES:
+        _outlines.put((endpoint.name, names), outline)
+    else:  # each head would get another outline, which what is recalled would keep with its names
+        outline.is_decisive = False
+    return outline
+
+
+_outlines: Final[Generations[tuple[str, Names], Outline]] = Generations(OUTLINES)
+
+
+def is_faithful(sighting: Sighting, head: RequestHead) -> bool:
+    """Return whether a head may be recalled: it is not large, and was read as it was sent."""
+    signature, outline, varying = sighting
+    sent = dict(zip(outline.varying, _as_bytes(varying), strict=True))
+    return (
+        len(head.method) + sum(map(len, head.headers.values())) <= RECALLED_BYTES
+        and _is_hashable(signature)
+        and all(value.strip(b" \t") == value == sent.get(name, value) for name, value in head.headers.items())
+    )
+
+
+def _is_hashable(signature: Signature) -> bool:
+    """Return whether a signature is a key; it is none where a server has lists for the lines of a head."""
+    try:
+        hash(signature)
+    except TypeError:
+        return False
+    return True
+
+
+def with_varying(head: RequestHead, outline: Outline, varying: Values) -> RequestHead:
+    """Return a head with other values of what varies."""
+    headers = {**head.headers}
+    for name, value in zip(outline.varying, _as_bytes(varying), strict=True):
+        if name in headers:  # WSGI has an empty length where there is none
+            headers[name] = value.strip(b" \t")
+    return with_headers(head, headers)
+
+
+def user_agent(sighting: Sighting) -> str:
+    """Return what the client of a head calls itself, as it came; empty when it does not say."""
+    _, outline, varying = sighting
+    if outline.user_agent is None:
+        return ""
+    return _as_bytes((varying[outline.user_agent],))[0].decode("latin-1")
+
+
+def _as_bytes(values: Values) -> list[bytes]:
+    """Return the values in some lines, or of a WSGI environment, as they were sent."""
+    return [value.encode("latin-1", "replace") if isinstance(value, str) else value[1] for value in values]
