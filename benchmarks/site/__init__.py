@@ -1,0 +1,1 @@
+"""One Django project, of which every stack is a variant."""

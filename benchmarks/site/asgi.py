@@ -1,0 +1,5 @@
+"""What a server is told to serve."""
+
+from benchmarks.site.applications import asgi
+
+application = asgi()
