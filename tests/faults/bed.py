@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tests.faults.process import ROOT, Child, accepts, free_port
+from tests.faults.process import ROOT, Child, accepts
+from tests.ports import free_port
 
 START_SECONDS: Final = 60.0
 APPLICATION: Final = "tests.faults.site.asgi:application"

@@ -13,7 +13,8 @@ from typing import Final
 
 import psycopg
 
-from tests.faults.process import Child, free_port
+from tests.faults.process import Child
+from tests.ports import free_port
 
 START_SECONDS: Final = 40.0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -16,7 +15,6 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 STOP_SECONDS: Final = 10.0
-SERVER_PORTS: Final = (28000, 32000)
 
 
 class NotStarted(RuntimeError):
@@ -121,23 +119,6 @@ def scratch_folder() -> Iterator[Path]:
         folder = Path(name)
         folder.chmod(0o755)
         yield folder
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on.
-
-    It lies below the range from which the system takes the ports of clients, which would be gone again
-    by the time a server listens.
-    """
-    while True:
-        port = random.randrange(*SERVER_PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def accepts(port: int) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.process import Child, accepts, free_port
+from tests.faults.process import Child, accepts
+from tests.ports import free_port
 
 
 class Redis:

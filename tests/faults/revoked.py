@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tests.faults.bed import Bed, Writer
 from tests.faults.client import bearer
+from tests.faults.lag import Lag, lagging
 from tests.faults.lanes import GIVE_UP_SECONDS, Seen, revoke_all
 from tests.faults.prober import probing
 from tests.faults.report import Report, percentile, spread
@@ -17,6 +18,7 @@ class Revoked:
 
     label: str
     seen: list[Seen]
+    lag: Lag
 
     @property
     def slowest(self) -> float:
@@ -44,18 +46,22 @@ class Revoked:
         codes, again = {s.code for s in seen}, sum(s.admitted_again for s in seen)
         report.promise(f"{label}: every socket is closed with 4401", held=codes == {4401}, found=codes)
         report.promise(f"{label}: once refused, never admitted again", held=again == 0, found=again)
-        report.promise(f"{label}: all within 2 s", held=self.slowest < 2, found=self.slowest)
+        report.figures[f"{label}: the machine late at worst, s"] = round(self.lag.worst, 4)
+        within = self.slowest < 2 + self.lag.worst
+        report.promise(f"{label}: all within 2 s", held=within, found=self.slowest)
 
     def promise_pushed(self, report: Report) -> None:
         """Promise what holds while pushes arrive; of few revocations the slowest says nothing yet."""
         share = 0.99 if len(self.seen) >= 200 else 0.5
         found = self.seconds(share)
-        report.promise(f"{self.label}: {share:.0%} within 0.25 s", held=found < 0.25, found=found)
+        report.promise(
+            f"{self.label}: {share:.0%} within 0.25 s", held=found < 0.25 + self.lag.worst, found=found
+        )
 
     def promise_polled(self, report: Report) -> None:
         """Promise what holds by the poll alone."""
         found = self.seconds(0.99)
-        report.promise(f"{self.label}: 99% within 1.3 s", held=found < 1.3, found=found)
+        report.promise(f"{self.label}: 99% within 1.3 s", held=found < 1.3 + self.lag.worst, found=found)
 
     def promise_counted(self, report: Report) -> None:
         """Promise what holds where processes share the counter of their host."""
@@ -72,9 +78,10 @@ async def measure(
         for prober in bystanders:
             await prober.until(lambda answer: answer.is_admitted, GIVE_UP_SECONDS)
             prober.answers.clear()  # it took until the next poll that the token was known
-        seen = await revoke_all(writer, made.ports, tokens, lanes=lanes, pause=0.005 * lanes)
+        async with lagging() as lag:
+            seen = await revoke_all(writer, made.ports, tokens, lanes=lanes, pause=0.005 * lanes)
         statuses = set().union(*(prober.statuses for prober in bystanders))
-    revoked = Revoked(label, seen)
+    revoked = Revoked(label, seen, lag)
     revoked.add_to(report)
     report.promise(f"{label}: the other token is always let in", held=statuses == {200}, found=statuses)
     return revoked

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tests.faults.cases import FAULTS
+from tests.faults.lag import Lag
 from tests.faults.report import Report, percentile, spread
 
 
@@ -34,3 +35,11 @@ def test_percentiles_are_values_that_were_measured():
 
     assert [percentile(values, share) for share in (0.5, 0.99, 1.0)] == [50, 99, 100]
     assert spread([3.0, 1.0, 2.0]) == {"n": 3, "p50": 2, "p99": 3, "max": 3}
+
+
+def test_only_what_is_later_than_usual_is_lag():
+    lag = Lag()
+    for late in (0.002, 0.009, 0.11, 0.31):
+        lag.note(late)
+
+    assert (round(lag.worst, 3), round(lag.total, 3)) == (0.3, 0.4)

@@ -45,6 +45,23 @@ async def stream(scope: Event, receive: Receive, send: Send) -> None:
     note(f"ended {label}")
 
 
+async def flow(scope: Event, receive: Receive, send: Send) -> None:
+    """Send events without a pause until the client is gone, as far as this application is told."""
+    headers = [(b"content-type", b"text/event-stream")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    flowing = asyncio.create_task(_flow(send))
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    flowing.cancel()
+
+
+async def _flow(send: Send) -> None:
+    event = {"type": "http.response.body", "body": b"data: " + b"x" * 60_000 + b"\n\n", "more_body": True}
+    while True:
+        await send(event)
+        await asyncio.sleep(0)
+
+
 async def _tick(send: Send) -> None:
     while True:
         await send({"type": "http.response.body", "body": b"data: tick\n\n", "more_body": True})
@@ -91,6 +108,7 @@ def _label(scope: Event) -> str:
 HTTP = {
     "/call": guard(call, endpoint="tools"),
     "/stream": guard(stream, endpoint="tools"),
+    "/flow": guard(flow, endpoint="tools"),
     "/pages/call": guard(call, endpoint="pages"),
     "/pages/stream": guard(stream, endpoint="pages"),
     "/state": state,
@@ -100,6 +118,13 @@ SOCKETS = {
     "/pages/ws": guard(socket, endpoint="pages"),
     "/plain/ws": socket,
 }
+
+if os.environ.get("FAULTS_TOOLS"):  # the SDK takes a second to load
+    from mcp_guard.mcp import MCPConsumer, mount
+    from tests.faults.site.tools import server
+
+    HTTP["/mcp"] = mount(server, endpoint="tools")
+    SOCKETS["/mcp/ws"] = MCPConsumer.as_asgi(server=server, endpoint="tools")
 
 
 async def site(scope: Event, receive: Receive, send: Send) -> None:

@@ -14,8 +14,9 @@ from django.db import connection
 from django.utils import timezone
 
 from mcp_guard import changes
+from mcp_guard.audit import events
 from mcp_guard.live.counter import path_of_database
-from mcp_guard.models import AllowedOrigin, Client, Revision, Token
+from mcp_guard.models import AllowedOrigin, AuditEvent, AuditSeal, Client, Revision, Shipment, Token
 
 ACTOR: Final = changes.Actor.of_command("faults")
 
@@ -43,6 +44,16 @@ def issue(
     values = {"endpoints": ["tools", "pages"], "kind": kind, "user_id": user, "not_before": begins}
     issued = [changes.issue_token(ACTOR, client=owner, name=f"t{n}", **values) for n in range(count)]
     return [(each.token.pk, each.text) for each in issued]
+
+
+def grant(of: str, *, grants: list[str]) -> list[tuple[int, str]]:
+    """Issue a token with a scope of these grants, and return its id and text."""
+    scope = changes.add_scope(ACTOR, name="granted", grants=grants)
+    owner = Client.objects.get(name=of)
+    issued = changes.issue_token(
+        ACTOR, client=owner, name="granted", endpoints=["tools"], scopes=[scope], kind="server"
+    )
+    return [(issued.token.pk, issued.text)]
 
 
 def revoke(token: int) -> None:
@@ -108,6 +119,25 @@ def change_password(user: int) -> None:
     person.save()
 
 
+def record(count: int) -> None:
+    """Record so many events in the audit trail."""
+    for _ in range(count):
+        events.put(events.Event(AuditEvent.Category.CALL, "call", subject="read_note", outcome="ok"))
+    events.flush()
+
+
+def sealed() -> tuple[int, int]:
+    """Return the number of the last sealed event, and how many are not sealed yet."""
+    seal = AuditSeal.objects.filter(pk=1).first()
+    return seal.seq if seal else 0, AuditEvent.objects.filter(seq=None).count()
+
+
+def shipped(destination: str) -> tuple[int, int]:
+    """Return the watermark of a destination and its failures in a row."""
+    row = Shipment.objects.filter(pk=destination).first()
+    return (row.seq, row.failures) if row else (0, 0)
+
+
 def revision() -> int:
     return Revision.objects.get().n
 
@@ -120,7 +150,8 @@ def sql(statement: str) -> None:
 ORDERS: Final[dict[str, Callable[..., Any]]] = {
     order.__name__: order
     for order in (
-        counter, client, origin, issue, revoke, is_revoked, expire, delete, disable, unlist,
-        user, login, logout, deactivate, delete_user, change_password, revision, sql,
+        counter, client, origin, grant, issue, revoke, is_revoked, expire, delete, disable, unlist,
+        user, login, logout, deactivate, delete_user, change_password, revision, sql, record,
+        sealed, shipped,
     )
 }  # fmt: skip

@@ -44,10 +44,15 @@ if os.environ.get("FAULTS_SESSIONS_IN_REDIS"):
         }
     }
 
+LIMITS = dict.fromkeys(["sockets_per_principal", "calls_per_principal", "streams_per_principal"], 10_000)
+
 MCP_GUARD = {
     "ENDPOINTS": {
-        "tools": {"profile": "token", "missing_origin": {"ws": "bearer"}},
-        "pages": {"profile": "partner", "missing_origin": {"ws": "bearer"}},
+        "tools": {"profile": "token", "missing_origin": {"ws": "bearer"}, "limits": LIMITS},
+        "pages": {"profile": "partner", "missing_origin": {"ws": "bearer"}, "limits": LIMITS},
     },
+    "SOCKETS_PER_ADDRESS": 10_000,  # there is one address
+    "FAILURES_PER_ADDRESS": 1_000_000,
+    "FAILURES_PER_TOKEN": 1_000_000,
     **json.loads(os.environ.get("FAULTS_GUARD", "{}")),
 }
