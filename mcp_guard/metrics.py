@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.utils import timezone
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 
+from mcp_guard.audit import lag
 from mcp_guard.audit.counts import decisions
+from mcp_guard.audit.events import recorder
 from mcp_guard.live.connections import connections
 from mcp_guard.live.delays import BOUNDS
 from mcp_guard.live.holder import holder
@@ -34,8 +37,12 @@ class GuardCollector(Collector):
             value=holder.failures,
         )
         yield failures
+        yield GaugeMetricFamily(
+            "mcp_guard_audit_events_waiting", "Audit events not written yet", value=len(recorder)
+        )
         yield _connections()
         yield _delays()
+        yield from _lags()
 
 
 def register(registry: CollectorRegistry = REGISTRY) -> GuardCollector:
@@ -52,6 +59,25 @@ def _decisions() -> Metric:
     for key, count in decisions.all().items():
         metric.add_metric(list(key), count)
     return metric
+
+
+def _lags() -> Iterator[Metric]:
+    """Yield how far behind collectors are, as this process saw it within the last seconds."""
+    events = GaugeMetricFamily(
+        "mcp_guard_ship_events_behind", "Sealed audit events not shipped yet", labels=["destination"]
+    )
+    seconds = GaugeMetricFamily(
+        "mcp_guard_ship_seconds_behind", "Age of the oldest of them", labels=["destination"]
+    )
+    failures = GaugeMetricFamily(
+        "mcp_guard_ship_failures", "Deliveries that failed in a row", labels=["destination"]
+    )
+    for found in (each.at(timezone.now()) for each in lag.watch.seen):
+        name = [found.destination.name]
+        events.add_metric(name, found.events)
+        seconds.add_metric(name, found.seconds)
+        failures.add_metric(name, found.row.failures)
+    yield from (events, seconds, failures)
 
 
 def _connections() -> Metric:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Final
 
+from mcp_guard import conf
 from mcp_guard.models import Token
-
-SOON: Final = timedelta(days=14)
-"""What expires within this time expires soon."""
 
 
 class TokenState(Enum):
@@ -38,6 +35,11 @@ def token_state(token: Token, now: datetime) -> TokenState:
     return TokenState.LIVE
 
 
+def soon() -> timedelta:
+    """Return within which time a token expires soon."""
+    return timedelta(days=conf.parse().token_warn_days)
+
+
 def expires_soon(token: Token, now: datetime) -> bool:
     """Return whether a token works now and will soon do so no longer."""
-    return token_state(token, now) is TokenState.LIVE and token.expires_at <= now + SOON
+    return token_state(token, now) is TokenState.LIVE and token.expires_at <= now + soon()

@@ -13,8 +13,16 @@ import string
 import zlib
 from typing import Final, NewType
 
-TokenText = NewType("TokenText", str)
-"""The secret as it goes over the wire. Never stored, logged or put into a message."""
+
+class TokenText(str):
+    """The secret as it goes over the wire. Never stored, logged or put into a message."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return a representation that may stand in a traceback: without the text."""
+        return f"TokenText({mask(self)})"
+
 
 TokenDigest = NewType("TokenDigest", bytes)
 """SHA-256 of the token text, 32 bytes: what is stored and looked up."""
@@ -53,7 +61,13 @@ def mask(text: TokenText) -> str:
 
 
 def _checksum(text: str) -> str:
-    return _base62(zlib.crc32(text.encode("ascii")), CHECKSUM_LENGTH)
+    """Return the CRC-32 in base62, two digits at a time: whoever presents anything has this computed."""
+    upper, low = divmod(zlib.crc32(text.encode("ascii")), len(_PAIRS))
+    high, middle = divmod(upper, len(_PAIRS))
+    return _PAIRS[high] + _PAIRS[middle] + _PAIRS[low]
+
+
+_PAIRS: Final = [first + second for first in ALPHABET for second in ALPHABET]
 
 
 def _base62(number: int, length: int) -> str:

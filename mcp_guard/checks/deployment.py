@@ -28,8 +28,8 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
     if "*" in settings.ALLOWED_HOSTS:
         hint = "Name the hosts: a name that was rebound to this address is one more host to '*'."
         found.append(Warning("ALLOWED_HOSTS contains '*'.", hint=hint, id="mcp_guard.W005"))
-    for endpoint in conf.parse().endpoints.values():
-        if not endpoint.require_tls and endpoint.profile is not Profile.PUBLIC:
+    for endpoint in conf.parse().described:
+        if not endpoint.require_tls and endpoint.profile not in (Profile.PUBLIC, Profile.LOCAL):
             found.append(
                 Warning(
                     f"Endpoint {endpoint.name!r} takes credentials over plain HTTP.",
@@ -60,8 +60,10 @@ def _local_origins(alias: str) -> Iterator[CheckMessage]:
     from mcp_guard.models import AllowedOrigin  # noqa: PLC0415 (needs the app registry)
 
     rows = AllowedOrigin.objects.using(alias).filter(active=True).exclude(expires_at__lte=timezone.now())
-    for origin in rows.values_list("origin", flat=True):
-        if _LOCAL.fullmatch(origin):
+    endpoints = conf.parse().endpoints
+    local = {name for name, endpoint in endpoints.items() if endpoint.profile is Profile.LOCAL}
+    for origin, names in rows.values_list("origin", "endpoints"):
+        if _LOCAL.fullmatch(origin) and not set(names) <= local:
             yield Warning(
                 f"The origin {origin} is listed.",
                 hint="Every program on a user's machine can serve a page there; take it off in production.",

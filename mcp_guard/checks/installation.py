@@ -13,10 +13,17 @@ from django.utils.module_loading import import_string
 from mcp_guard import conf, mounts
 from mcp_guard.asgi.front_door import FrontDoor
 from mcp_guard.checks.routes import MarkedRoute, application, import_failures, marked_routes
+from mcp_guard.conf.servers import UNKNOWN
 
 _MIDDLEWARE: Final = "mcp_guard.http.middleware.GuardMiddleware"
 _CORS: Final = "corsheaders.middleware.CorsMiddleware"
 _OLDEST_DAPHNE: Final = (4, 2, 2)
+
+
+_OF_OTHERS: Final = (
+    "Mount it with guarded(), guarded_include(), guard(), mount() or MCPConsumer, or remove it."
+)
+_OF_SERVERS: Final = "Mount registered servers with servers() and ServersConsumer, or remove SERVERS."
 
 
 def check_middleware(**_: Any) -> list[CheckMessage]:
@@ -82,13 +89,17 @@ def check_mounts(**_: Any) -> list[CheckMessage]:
 
 
 def _check_mounted() -> list[CheckMessage]:
-    hint = "Mount it with guarded(), guarded_include(), guard(), mount() or MCPConsumer, or remove it."
+    unseen = ""
     if not getattr(settings, "ASGI_APPLICATION", None):
-        hint += " What only an ASGI module mounts is seen once ASGI_APPLICATION names it."
+        unseen = " What only an ASGI module mounts is seen once ASGI_APPLICATION names it."
     return [
-        Warning(f"Endpoint {name!r} is declared and never mounted.", hint=hint, id="mcp_guard.W001")
-        for name in conf.parse().endpoints
-        if name not in mounts.MOUNTED
+        Warning(
+            f"Endpoint {each.name!r} is declared and never mounted.",
+            hint=(_OF_SERVERS if each.name == UNKNOWN else _OF_OTHERS) + unseen,
+            id="mcp_guard.W001",
+        )
+        for each in conf.parse().described
+        if each.name not in mounts.MOUNTED
     ]
 
 

@@ -30,7 +30,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
             hint="Be sure that the inner application authenticates every request by itself.",
             id="mcp_guard.W003",
         )
-        for endpoint in conf.parse().endpoints.values()
+        for endpoint in conf.parse().described
         if endpoint.forward_authorization
     ]
     return found

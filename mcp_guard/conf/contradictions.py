@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from mcp_guard.policy.endpoint import METHODS, Carrier, Endpoint, Messages, MissingOrigin, Profile
+from mcp_guard.policy.local import is_loopback
 
 
 def contradictions(endpoint: Endpoint) -> list[tuple[str, str]]:
@@ -43,7 +46,42 @@ def contradictions(endpoint: Endpoint) -> list[tuple[str, str]]:
             "has missing_origin 'refuse' for http with the profile 'backend'",
             "That profile refuses a present Origin, so nobody would be let in; remove it.",
         ))  # fmt: skip
-    return found + _about_messages(endpoint)
+    return found + _about_messages(endpoint) + _about_this_machine(endpoint)
+
+
+def _about_this_machine(endpoint: Endpoint) -> list[tuple[str, str]]:
+    found = []
+    if endpoint.profile is not Profile.LOCAL:
+        said = [name for name in ("local_scopes", "nonce_query", "require_nonce") if getattr(endpoint, name)]
+        if said:
+            found.append((
+                f"has {' and '.join(said)} with the profile {endpoint.profile.value!r}",
+                "The nonce is for the profile 'local'; remove what is about it.",
+            ))  # fmt: skip
+        return found
+    if endpoint.public_scopes or endpoint.forward_authorization:
+        found.append((
+            "lets somebody in without a token or the nonce, with the profile 'local'",
+            "All programs of the machine reach it; remove public_scopes and forward_authorization.",
+        ))  # fmt: skip
+    if endpoint.require_nonce and endpoint.local_scopes:
+        found.append((
+            "has local_scopes together with require_nonce",
+            "The nonce lets nobody in by itself there; remove one of the two.",
+        ))  # fmt: skip
+    hosts = [host.decode() for host in {*endpoint.hosts.exact, *endpoint.hosts.names} if not _is_local(host)]
+    hosts += [host.decode() for host in endpoint.hosts.suffixes]
+    if hosts:
+        found.append((
+            f"has hosts that are not this machine's own: {', '.join(sorted(hosts))}",
+            "The profile 'local' is for localhost, 127.0.0.1 and [::1]: a name can be made to lead here.",
+        ))  # fmt: skip
+    return found
+
+
+def _is_local(host: bytes) -> bool:
+    name = re.sub(r":[0-9]+$", "", host.decode()) if host[-1:] != b"]" else host.decode()
+    return name == "localhost" or is_loopback(name.strip("[]"))
 
 
 def _about_messages(endpoint: Endpoint) -> list[tuple[str, str]]:

@@ -13,16 +13,18 @@ from mcp_guard.conf.contradictions import contradictions
 from mcp_guard.conf.reader import Problem, ProblemKind, Reader, shown
 from mcp_guard.policy.endpoint import (
     METHODS,
+    WS_CREDENTIALS,
+    AuditCalls,
     Carrier,
     Endpoint,
     HostRules,
-    Limits,
     Messages,
     MissingOrigin,
     Network,
     Profile,
 )
 from mcp_guard.policy.headers import JOINED, SINGLE
+from mcp_guard.policy.limits import Limits
 from mcp_guard.policy.opening import REPORT_ONLY_SECONDS
 
 ENDPOINT_KEYS: Final = {
@@ -36,11 +38,15 @@ ENDPOINT_KEYS: Final = {
     "token_every_message": "every WebSocket message carries its token",
     "token_header": "a second header that may carry a token",
     "public_scopes": "scopes of a request without a credential",
+    "local_scopes": "scopes of whoever presents the nonce of a local endpoint",
+    "nonce_query": "whether the nonce may stand in the URL of a WebSocket",
+    "require_nonce": "whether the nonce is needed besides another credential",
     "forward_authorization": "the inner application does its own OAuth",
     "require_tls": "plain HTTP is refused",
-    "limits": "bounds of bodies, messages and waits",
+    "limits": "bounds of bodies, messages, sockets, calls and waits",
     "report_only": "until when unlisted origins are let in and reported (ISO date, at most 14 days)",
     "extra_headers": "further request headers a preflight grants",
+    "audit_calls": "what is recorded of each call of a tool: 'off', 'calls' or 'arguments'",
 }
 """Every key of an endpoint and what it is; the documentation is checked against it."""
 
@@ -51,6 +57,28 @@ _METHOD = re.compile(r"[A-Z]{1,20}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
 _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(:[1-9][0-9]{0,4})?")
 _SUFFIX = re.compile(r"\.[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+_COUNTS: Final = {
+    "body_bytes": (1024, 1 << 30),
+    "message_bytes": (1024, 1 << 24),
+    "list_bytes": (1024, 1 << 30),
+    "messages_per_second": (1, 1_000_000),
+    "in_flight_bytes": (1024, 1 << 30),
+    "sockets_per_principal": (1, 1_000_000),
+    "calls_per_principal": (1, 1_000_000),
+    "streams_per_principal": (1, 1_000_000),
+    "tickets": (1, 10_000),
+}
+_SECONDS: Final = {
+    "body_seconds": (0.1, 3600),
+    "first_message_seconds": (0.1, 60),
+    "idle_seconds": (1, 604_800),
+    "socket_seconds": (1, 2_592_000),
+    "send_seconds": (1, 3600),
+    "call_seconds": (0.1, 604_800),
+}
+LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
+"""Hosts of an endpoint with the profile local, each with the port that the server listens on."""
+
 _LOOPBACK: Final = (".localhost", "127.0.0.1", "[::1]")
 
 
@@ -60,19 +88,23 @@ def build(name: str, reader: Reader, proxies: tuple[Network, ...], roots: frozen
     missing = _missing_origin(reader)
     limits = _limits(reader)
     messages = reader.choice("messages", Messages, Messages.MCP)
+    profile = _profile(reader)
     built = Endpoint(
         name=name,
-        profile=_profile(reader),
-        hosts=_hosts(reader),
+        profile=profile,
+        hosts=_hosts(reader, profile),
         messages=messages,
         methods=_methods(reader, METHODS[messages]),
         missing_origin_http=missing.choice("http", MissingOrigin, MissingOrigin.BEARER),
-        missing_origin_ws=missing.choice("ws", MissingOrigin, MissingOrigin.REFUSE),
+        missing_origin_ws=missing.choice("ws", MissingOrigin, _missing_in_sockets(profile)),
         any_origin=reader.flag("any_origin"),
         ws_credentials=_carriers(reader),
         token_every_message=reader.flag("token_every_message"),
         token_header=_token_header(reader),
         public_scopes=reader.texts("public_scopes"),
+        local_scopes=reader.texts("local_scopes"),
+        nonce_query=reader.flag("nonce_query"),
+        require_nonce=reader.flag("require_nonce"),
         forward_authorization=reader.flag("forward_authorization"),
         require_tls=reader.flag("require_tls"),
         report_only_until=_report_only(reader),
@@ -84,6 +116,7 @@ def build(name: str, reader: Reader, proxies: tuple[Network, ...], roots: frozen
         root_paths=roots,
         extra_headers=tuple(header.lower() for header in _headers(reader)),
         limits=limits,
+        audit_calls=reader.choice("audit_calls", AuditCalls, AuditCalls.OFF),
     )
     if reader.values.get("profile") == built.profile.value:  # nothing contradicts a profile that is unknown
         reader.problems += [
@@ -106,10 +139,12 @@ def _profile(reader: Reader) -> Profile:
     return Profile.BACKEND
 
 
-def _hosts(reader: Reader) -> HostRules:
+def _hosts(reader: Reader, profile: Profile) -> HostRules:
     hosts: tuple[Any, ...]  # ALLOWED_HOSTS holds what an environment left out, too
     if "hosts" in reader.values:
         hosts, source = reader.texts("hosts"), "hosts"
+    elif profile is Profile.LOCAL:
+        hosts, source = LOCAL_HOSTS, "the profile"
     else:
         hosts, source = tuple(settings.ALLOWED_HOSTS), "ALLOWED_HOSTS"
         if not hosts and settings.DEBUG:
@@ -153,9 +188,15 @@ def _missing_origin(reader: Reader) -> Reader:
     return inner
 
 
+def _missing_in_sockets(profile: Profile) -> MissingOrigin:
+    """Return what a WebSocket without Origin needs by default: only browsers are sure to send one."""
+    without_pages = profile in (Profile.BACKEND, Profile.LOCAL)
+    return MissingOrigin.BEARER if without_pages else MissingOrigin.REFUSE
+
+
 def _carriers(reader: Reader) -> frozenset[Carrier]:
     known = {carrier.value: carrier for carrier in Carrier}
-    default = ("header", "message")
+    default = tuple(carrier.value for carrier in WS_CREDENTIALS)
     carriers = []
     for name in reader.texts("ws_credentials", default):
         if name in known:
@@ -206,11 +247,11 @@ def _limits(reader: Reader) -> Limits:
     inner = Reader(f"{reader.where}['limits']", value, reader.problems)
     default = Limits()
     inner.refuse_unknown(dict.fromkeys(Limits.__slots__, ""))
-    return Limits(
-        body_bytes=inner.count("body_bytes", default.body_bytes, 1024, 1 << 30),
-        message_bytes=inner.count("message_bytes", default.message_bytes, 1024, 1 << 24),
-        first_message_seconds=inner.number("first_message_seconds", default.first_message_seconds, 0.1, 60),
-    )
+    values: dict[str, Any] = {
+        **{key: inner.count(key, getattr(default, key), low, high) for key, (low, high) in _COUNTS.items()},
+        **{key: inner.number(key, getattr(default, key), low, high) for key, (low, high) in _SECONDS.items()},
+    }
+    return Limits(**values)
 
 
 def networks(reader: Reader) -> tuple[Network, ...]:

@@ -25,6 +25,12 @@ class Scope(PolicyModel):
         validators=[clean_grants],
         help_text=_("What it opens; empty opens nothing."),
     )
+    endpoints = models.JSONField(
+        _("endpoints"),
+        default=list,
+        blank=True,
+        help_text=_("Where it counts; at every endpoint where none is named."),
+    )
     description = models.CharField(_("description"), max_length=200, blank=True)
 
     class Meta:
@@ -59,6 +65,7 @@ class Client(PolicyModel):
         verbose_name = _("client")
         verbose_name_plural = _("clients")
         ordering = ("name",)
+        permissions: ClassVar = [("check_client", "Can check what would be let in")]
 
     def __str__(self) -> str:
         return self.name
