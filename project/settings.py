@@ -83,4 +83,5 @@ MCP_GUARD = {
         "notes-view": {"profile": "token"},
         "public": {"profile": "public", "public_scopes": ["notes-read"]},
     },
+    "SERVERS": {"profile": "token", "missing_origin": {"ws": "bearer"}},
 }

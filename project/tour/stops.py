@@ -216,10 +216,14 @@ async def _use_notes(client: Client) -> None:
 
 
 async def _cannot_delete(client: Client) -> str:
+    """Look for the tool that deletes in the list, and call it all the same."""
+    names = {tool.name for tool in (await client.list_tools()).tools}
+    expect("read_note" in names, f"the tools are {sorted(names)}")
+    expect("delete_note" not in names, "delete_note is listed")
     note = await Note.objects.acreate(title="Keep", text="")
     message = await _refused(client, "delete_note", {"note_id": note.pk})
     expect(await Note.objects.filter(pk=note.pk).aexists(), "the note was deleted")
-    return f"“{message}”, and the note is still there"
+    return f"not among the {len(names)} listed; “{message}”, and the note is still there"
 
 
 async def _refused(client: Client, tool: str, arguments: dict[str, Any]) -> str:

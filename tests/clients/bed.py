@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.child import serving
 from tests.clients.job import DOORS, Job
-from tests.mcp.ports import free_port
+from tests.ports import free_port
 
 SECONDS: Final = 10.0
 """How long a tool may take to hear that its caller has left."""

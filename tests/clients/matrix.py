@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
-
-from playwright.sync_api import Page
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tests.child import SERVERS
 from tests.clients import inspector, sdk
 from tests.clients.bed import Bed, probe
 from tests.clients.job import DOORS, MODES, VERSIONS, Job, Seen
 from tests.clients.typescript import browsing, pages, visit_in_node, visit_in_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 WORKS: Final = "works"
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Final, NamedTuple
-
-from playwright.sync_api import Page
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from mcp_guard.tokens import mint
 from tests.child import SERVERS, serving
@@ -19,7 +20,10 @@ from tests.clients.bed import Bed, probe
 from tests.clients.job import MODES, Job, Seen
 from tests.clients.matrix import CLIENTS, Client
 from tests.clients.typescript import browsing, pages, visit_in_node, visit_in_page
-from tests.mcp.ports import free_port
+from tests.ports import free_port
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 TROUBLES: Final = {
     "no token": 401,
@@ -32,10 +36,15 @@ TROUBLES: Final = {
 }
 """Why a client is refused, and the status that says so."""
 
-OUT_OF_REACH: Final = ("too many requests", "policy too old")
+OUT_OF_REACH: Final = ("policy too old",)
 """What no test can bring about in a moment: a server that answers as the guard does stands in."""
 
 ANSWER: Final = "<answer>"
+WORN_OUT: Final = "worn out"
+FAILURES: Final = 6
+"""How often a token fails before a client presents it: more often than the probe lets it."""
+
+_SECONDS = re.compile(r"after \d+s")
 _ANSWER = re.compile(r'\{"jsonrpc".*\}')
 
 
@@ -54,7 +63,8 @@ class Shown(NamedTuple):
     def cell(self) -> str:
         """The text as it stands in a table."""
         ending = "" if self.exit_status is None else f" (exit {self.exit_status})"
-        return f"`{_ANSWER.sub(ANSWER, self.text)}`{ending}"
+        text = _SECONDS.sub("after <some>s", _ANSWER.sub(ANSWER, self.text))
+        return f"`{text}`{ending}"
 
 
 @contextmanager
@@ -72,7 +82,11 @@ def play(directory: Path, chromium: str, server: str = "daphne") -> tuple[list[S
     www.mkdir()
     with pages(www) as port, stand_in(directory) as refusing:
         listed, unlisted = f"http://localhost:{port}", f"http://127.0.0.1:{port}"
-        with browsing(chromium, listed) as page, probe(server, directory / server, listed) as bed:
+        with (
+            browsing(chromium, listed) as page,
+            probe(server, directory / server, listed) as bed,
+            _worn_out(bed),
+        ):
             shown = [
                 found
                 for trouble in TROUBLES
@@ -123,9 +137,38 @@ def _in_trouble(trouble: str, bed: Bed, refusing: str, client: Client, door: str
             return replace(job, origin="https://evil.example")
         case "foreign host":
             return replace(job, url=bed.url(door, "localhost"))
-        case "too many requests" | "policy too old":
+        case "too many requests":
+            return replace(job, token=bed.tokens[WORN_OUT])
+        case "policy too old":
             return replace(job, url=f"{refusing}/{TROUBLES[trouble]}/mcp")
     return job
+
+
+@contextmanager
+def _worn_out(bed: Bed) -> Iterator[None]:
+    """Have a token among those of the bed that fails too often, as long as the clients are visiting."""
+    over = Event()
+    text = bed.tokens[WORN_OUT] = mint()
+
+    def fail() -> None:
+        while not over.wait(0.5):
+            _present(bed, text)
+
+    for _ in range(FAILURES):
+        _present(bed, text)
+    thread = Thread(target=fail)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _present(bed: Bed, text: str) -> None:
+    request = Request(bed.url("mount"), headers={"Authorization": f"Bearer {text}"})
+    with suppress(HTTPError):
+        urlopen(request, timeout=10).close()
 
 
 NAMES: Final = {

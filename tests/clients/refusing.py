@@ -1,7 +1,7 @@
 """A server that refuses everything: the first part of the path is the status, what it answers is the guard's.
 
-No gate is in it. It shows what clients make of an answer, also of those that only a failing database or an
-angry crowd would bring about.
+No gate is in it. It shows what clients make of an answer, also of those that only a failing database
+would bring about.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ REASONS: Final = {
     401: Reason.TOKEN_UNKNOWN,
     403: Reason.ORIGIN_NOT_LISTED,
     421: Reason.HOST_NOT_ALLOWED,
-    429: Reason.TOKEN_UNKNOWN,
     503: Reason.POLICY_TOO_OLD,
 }
-"""Why each status is answered; 429 is a 401 that came too often."""
+"""Why each status is answered."""
 
-READABLE: Final = (401, 429)
+READABLE: Final = (401,)
 """What a listed page may read; of the others a browser tells it nothing."""
 
 CORRELATION_ID: Final = "0123456789abcdef"
@@ -40,10 +39,7 @@ def answer(status: int, cors: CorsGrant | None, method: str) -> reply.Reply:
     if method == "OPTIONS" and status in READABLE:
         return reply.preflight(PreflightGranted(cors, ("POST",), ALLOWED_HEADERS))
     refused = Refused(REASONS[status], cors if status in READABLE else None)
-    found = reply.refusal(refused, None, CORRELATION_ID)
-    if status != 429:
-        return found
-    return reply.Reply(429, [*found.headers, (b"retry-after", b"30")], found.body)
+    return reply.refusal(refused, None, CORRELATION_ID)
 
 
 async def _send(send, found: reply.Reply) -> None:

@@ -15,9 +15,8 @@ import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.mcp.probe.settings"
 django.setup()
 
-from django.core.management import call_command  # noqa: E402 (needs the app registry)
-
-from mcp_guard import testing  # noqa: E402
+from mcp_guard import testing  # noqa: E402 (needs the app registry)
+from tests.migrated import migrate  # noqa: E402
 
 APPLICATION = "tests.mcp.probe.asgi:application"
 TOOLS = ("add", "whoami", "wait")
@@ -25,7 +24,7 @@ TOOLS = ("add", "whoami", "wait")
 
 def write_policy(origin: str) -> dict[str, str]:
     """Return the texts of a token for programs and of one for pages; neither opens the tool ``forbidden``."""
-    call_command("migrate", verbosity=0)
+    migrate()
     client = testing.add_client("partner")
     testing.list_origin(origin, client, "notes", "notes-view")
     scopes = [testing.grant_scope("most", *(f"tools/call:{name}" for name in TOOLS))]

@@ -10,12 +10,13 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Final
-
-from playwright.sync_api import Page, sync_playwright
+from typing import TYPE_CHECKING, Final
 
 from tests import node
 from tests.clients.job import Job, Seen
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 HERE: Final = Path(__file__).parent
 SECONDS: Final = 120
@@ -54,6 +55,8 @@ def pages(directory: Path) -> Iterator[int]:
 @contextmanager
 def browsing(chromium: str, origin: str) -> Iterator[Page]:
     """Open the page of an origin in Chromium."""
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page()

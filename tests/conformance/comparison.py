@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from tests.child import SERVERS, serving
 from tests.conformance.suite import SUITES, Outcome, run
-from tests.mcp.ports import free_port
+from tests.ports import free_port
 
 UNGUARDED: Final = "unguarded"
 GUARDED: Final = {"mount": "/mcp", "view": "/django/mcp"}

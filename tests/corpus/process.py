@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
-import random
 import shlex
 import signal
-import socket
 import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from tests.corpus.errors import CaseSkipped, ContractBroken
 from tests.corpus.placeholders import Placeholders
+from tests.ports import free_port
 
-LOOPBACK: Final = "127.0.0.1"
 START_SECONDS: Final = 40.0
 """How long the site may take until it prints its ready line."""
 
 ACTION_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 5.0
-# below the range from which the system takes client ports
-_FIRST_PORTS: Final = (20000, 28000)
 
 
 class SiteProcess:
@@ -38,12 +32,11 @@ class SiteProcess:
 
     running: ClassVar[set[SiteProcess]] = set()
     _lock: ClassVar = threading.Lock()
-    _ports: ClassVar[Iterator[int]] = itertools.count(random.randrange(*_FIRST_PORTS))
 
     def __init__(self, command: str, policy: str, server: str, log: Path) -> None:
         self.policy = policy
         self.logs = [log]
-        port = self._free_port()
+        port = free_port()
         log.write_bytes(b"")
         self._log_file = log.open("ab", buffering=0)  # two writers: the process and _read_stdout
         self._ready_line: dict[str, Any] | None = None
@@ -117,19 +110,6 @@ class SiteProcess:
         """End every site that still runs."""
         for site in list(cls.running):
             site.stop()
-
-    @classmethod
-    def _free_port(cls) -> int:
-        while True:
-            with cls._lock:
-                port = next(cls._ports)
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((LOOPBACK, port))
-                except OSError:
-                    continue
-                return port
 
     def _start(self, command: str, **values: str) -> subprocess.Popen[bytes]:
         for name, value in values.items():

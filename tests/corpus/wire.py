@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Final, Self
 
 from tests.corpus.errors import ContractBroken
-from tests.corpus.process import LOOPBACK
 
 CASE_SECONDS: Final = 8.0
 """No case takes longer."""
@@ -35,7 +34,7 @@ class Wire:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_WINDOW)
         self.sock.settimeout(_CONNECT_SECONDS)
         try:
-            self.sock.connect((LOOPBACK, port))
+            self.sock.connect(("127.0.0.1", port))
         except OSError:
             self.sock.close()
             raise ContractBroken("the site does not accept connections") from None

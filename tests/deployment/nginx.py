@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.conftest import nginx_path
-from tests.faults.process import Child, accepts, free_port
+from tests.faults.process import Child, accepts
+from tests.ports import free_port
 
 CONFIGURATION: Final = Path(__file__).parents[2] / "docs" / "nginx.conf"
 HOST: Final = "api.example.com"

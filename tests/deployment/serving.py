@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.deployment.page import TEXT
-from tests.faults.process import ROOT, Child, accepts, free_port
+from tests.faults.process import ROOT, Child, accepts
+from tests.ports import free_port
 
 START_SECONDS: Final = 60
 

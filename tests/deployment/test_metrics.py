@@ -10,6 +10,8 @@ from django.test import Client
 from prometheus_client import CollectorRegistry, generate_latest
 
 from mcp_guard import testing
+from mcp_guard.audit import events
+from mcp_guard.audit.events import Category, Event
 from mcp_guard.live.connections import connections
 from mcp_guard.live.delays import BOUNDS, Delays
 from mcp_guard.live.holder import holder
@@ -80,6 +82,12 @@ class TestMetrics:
         monkeypatch.setattr(holder, "failures", 3)
         assert registry.get_sample_value("mcp_guard_policy_read_failures") == 3
 
+    def test_events_that_wait_are_counted(self, registry):
+        before = registry.get_sample_value("mcp_guard_audit_events_waiting")
+        events.put(Event(Category.AUDIT, "test:waiting"))
+        assert registry.get_sample_value("mcp_guard_audit_events_waiting") == before + 1
+        events.recorder.forget()
+
     def test_open_connections_are_told_by_client(self, registry, monkeypatch):
         monkeypatch.setattr(connections, "by_client", lambda: {"partner": 2})
         assert registry.get_sample_value("mcp_guard_open_connections", {"client": "partner"}) == 2
@@ -89,6 +97,8 @@ class TestMetrics:
         assert names == {
             "mcp_guard_decisions", "mcp_guard_policy_revision", "mcp_guard_policy_age_seconds",
             "mcp_guard_policy_read_failures", "mcp_guard_open_connections", "mcp_guard_policy_delay_seconds",
+            "mcp_guard_ship_events_behind", "mcp_guard_ship_seconds_behind", "mcp_guard_ship_failures",
+            "mcp_guard_audit_events_waiting",
         }  # fmt: skip
         assert b"mcp_guard_policy_revision" in generate_latest(registry)
 

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from tests.docs.project import change, commands
 from tests.environments import Environment
-from tests.faults.process import Child, accepts, free_port
+from tests.faults.process import Child, accepts
+from tests.ports import free_port
 
 CALL: Final = "Issue a token and call a tool"
 START_SECONDS: Final = 60

@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 from tests.docs.pages import blocks
 from tests.docs.project import file_of
 from tests.environments import ROOT, Environment, cached_environment
-from tests.faults.process import Child, accepts, free_port
+from tests.faults.process import Child, accepts
+from tests.ports import free_port
 
 PAGE: Final = ROOT / "docs" / "other-servers.md"
 COMMON: Final = "Other people's servers"

@@ -7,13 +7,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
-
-from playwright.sync_api import Page, sync_playwright
 
 from tests.victim.attacks import REBOUND, Attack
 from tests.victim.pages import Rebound
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 EXTENSION: Final = Path(__file__).parent / "extension"
 SCRIPT: Final = (Path(__file__).parent / "attack.js").read_text("utf-8")
@@ -66,6 +67,8 @@ class Browser:
 @contextmanager
 def victims_browser(chromium: str, folder: Path, pages: int) -> Iterator[Browser]:
     """Start Chromium with a profile in a folder of its own."""
+    from playwright.sync_api import sync_playwright
+
     profile = folder / "profile"
     (profile / "Default").mkdir(parents=True)
     (profile / "Default" / "Preferences").write_text(json.dumps(_PREFERENCES))

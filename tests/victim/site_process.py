@@ -12,7 +12,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tests.faults.process import ROOT, Child, accepts, free_port
+from tests.faults.process import ROOT, Child, accepts
+from tests.ports import free_port
 
 SERVERS: Final = ("daphne", "uvicorn")
 START_SECONDS: Final = 60

@@ -10,17 +10,16 @@ import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.conformance.site.settings"
 django.setup()
 
-from django.core.management import call_command  # noqa: E402 (needs the app registry)
-
-from mcp_guard import testing  # noqa: E402
+from mcp_guard import testing  # noqa: E402 (needs the app registry)
 from tests.conformance.site.grants import GRANTS  # noqa: E402
+from tests.migrated import migrate  # noqa: E402
 
 APPLICATION = "tests.conformance.site.asgi:application"
 
 
 def write_policy(port: int) -> str:
     """Return the text of a token for everything that the server offers."""
-    call_command("migrate", verbosity=0)
+    migrate()
     client = testing.add_client("conformance")
     testing.list_origin(f"http://127.0.0.1:{port}", client, "mounted", "viewed")
     scope = testing.grant_scope("everything", *GRANTS)

@@ -11,17 +11,24 @@ import os
 import shlex
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
 import django
-from django.core.management import call_command
 
 from tests.databases import postgres_database, sqlite_database
+from tests.migrated import migrate
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 ACTIONS: Final = ("revoke", "expire", "remove_origin", "origins")
-ENVIRONMENT: Final = ("DJANGO_SETTINGS_MODULE", "CORPUS_POLICY", "CORPUS_DATABASE", "CORPUS_SECRET_KEY")
+ENVIRONMENT: Final = (
+    "DJANGO_SETTINGS_MODULE",
+    "CORPUS_POLICY",
+    "CORPUS_DATABASE",
+    "CORPUS_NONCE_FILE",
+    "CORPUS_SECRET_KEY",
+)
 
 
 def main() -> None:
@@ -34,10 +41,12 @@ def main() -> None:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server = options.postgres
-    with postgres_database(server) if server else sqlite_database() as database:
+    folder = tempfile.TemporaryDirectory()  # of the user alone, as the nonce file needs it
+    with folder as private, postgres_database(server) if server else sqlite_database() as database:
         os.environ["DJANGO_SETTINGS_MODULE"] = "tests.corpus.site.settings"
         os.environ["CORPUS_POLICY"] = options.policy
         os.environ["CORPUS_DATABASE"] = database
+        os.environ["CORPUS_NONCE_FILE"] = f"{private}/ws-nonce"
         django.setup()
         serve(options.server, options.port)
 
@@ -49,7 +58,7 @@ def serve(server: str, port: int) -> None:
     from tests.corpus.site import servers
     from tests.corpus.site.populate import populate
 
-    call_command("migrate", verbosity=0)
+    migrate()
     placeholders, admin = populate(settings.POLICY)
     ready = {
         "ready": True,

@@ -26,13 +26,13 @@ def policy(name: str) -> dict[str, Any]:
     return found
 
 
-def guard_settings(policy: dict[str, Any]) -> dict[str, Any]:
+def guard_settings(policy: dict[str, Any], nonce_file: str) -> dict[str, Any]:
     """Return the setting MCP_GUARD for a policy."""
     missing = {transport: _MISSING_ORIGIN[rule] for transport, rule in policy["missing_origin"].items()}
     return {
         "ENDPOINTS": {
             ENDPOINT: {
-                "profile": "token",
+                **({"profile": "local", "require_nonce": True} if policy["nonce"] else {"profile": "token"}),
                 "hosts": policy["hosts"],
                 "methods": ["GET", "HEAD", "POST"],
                 "missing_origin": missing,
@@ -47,6 +47,9 @@ def guard_settings(policy: dict[str, Any]) -> dict[str, Any]:
             ELSEWHERE: {"profile": "token", "hosts": policy["hosts"]},
         },
         "TRUSTED_PROXIES": policy["trusted_proxies"],
+        "NONCE_FILE": nonce_file,
+        "FAILURES_PER_ADDRESS": 100_000,  # all cases come from one address
+        "FAILURES_PER_TOKEN": 100_000,
     }
 
 

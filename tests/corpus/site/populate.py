@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -17,8 +18,10 @@ from django.middleware.csrf import get_token
 from django.urls import reverse
 from django.utils import timezone
 
-from mcp_guard import changes
+from mcp_guard import changes, nonce
+from mcp_guard.conf import config
 from mcp_guard.models import Client, Scope, Token
+from mcp_guard.nonce_file import NonceFile
 from mcp_guard.tokens import digest
 from tests.corpus.site.policies import ELSEWHERE, ENDPOINT
 
@@ -42,11 +45,20 @@ def populate(policy: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
         "{session_of_other_user}": sessions["corpus-other"],
         "{csrf}": get_token(HttpRequest()),
         "{session_of_good}": secrets.token_hex(16),
-        "{nonce}": "a" + secrets.token_hex(16),
-        "{oldnonce}": "b" + secrets.token_hex(16),
+        **_nonces(),
     }
     admin = _admin_entry(client, good, sessions["corpus-admin"], sessions["corpus-limited"])
     return placeholders, admin
+
+
+def _nonces() -> dict[str, str]:
+    """Return the nonce of an earlier start, and that of this one, which the server then takes."""
+    earlier = NonceFile(Path(config().nonce_file))
+    old = earlier.publish()
+    earlier.remove(old)
+    new = nonce.publish()
+    assert new is not None
+    return {"{nonce}": new, "{oldnonce}": old}
 
 
 def _add_users() -> dict[str, User]:

@@ -64,4 +64,4 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
 }
 
-MCP_GUARD = guard_settings(POLICY)
+MCP_GUARD = guard_settings(POLICY, os.environ["CORPUS_NONCE_FILE"])

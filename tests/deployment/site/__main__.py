@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 
 import django
-from django.core.management import call_command
 
 django.setup()
 
 from mcp_guard import testing  # noqa: E402 (needs the app registry)
+from tests.migrated import migrate  # noqa: E402
 
 TOKENS = 8
 """More than a process looks up at a time."""
 
-call_command("migrate", verbosity=0)
+migrate()
 scope = testing.grant_scope("most", "tools/call:add")
 client = testing.add_client("partner")
 testing.list_origin("https://app.example", client, "notes")

@@ -8,13 +8,14 @@ from __future__ import annotations
 import sys
 
 import django
-from django.core.management import call_command
+
+from tests.migrated import migrate
 
 
 def main() -> None:
     """Write the victim and the policy."""
     django.setup()
-    call_command("migrate", verbosity=0)
+    migrate()
 
     from django.contrib.auth import get_user_model
 

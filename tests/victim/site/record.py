@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mcp_guard.audit.counts import decisions
+from mcp_guard.audit.counts import ADMITTED, PREFLIGHT, decisions
 
 ARRIVED: Final[list[dict[str, Any]]] = []
 RUNS: Final[list[dict[str, str]]] = []
@@ -35,6 +35,6 @@ def report() -> dict[str, Any]:
         [endpoint, outcome]
         for (endpoint, _, outcome), times in decisions.all().items()
         for _ in range(times)
-        if outcome != "admitted"
+        if outcome not in (ADMITTED, PREFLIGHT)
     ]
     return {"arrived": ARRIVED, "runs": RUNS, "refused": refused}
