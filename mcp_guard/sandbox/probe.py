@@ -26,6 +26,9 @@ SECONDS: Final = 30.0
 STOP_SECONDS: Final = 1.0
 OPTIONS: Final = ("-I", "-S", "-B", "-c")
 PROCESSES: Final = 8
+WITHOUT_END: Final = 512
+"""As many processes as pass for no end: a limit for each user counts what else it ran at the start, which may
+have ended since."""
 MEMORY: Final = 64 * MIB
 TMP: Final = 2 * MIB
 HOG: Final = "kept = [bytearray(b'x' * 1048576) for _ in range(256)]"
@@ -110,7 +113,7 @@ def _lures(stack: contextlib.ExitStack) -> dict[str, Any]:
         "socket": path,
         "name": name,
     }
-    return told | {"tmp": TMP, "processes": 2 * PROCESSES}
+    return told | {"tmp": TMP, "processes": WITHOUT_END}
 
 
 async def _hog(python: str, confinement: Confinement) -> list[Finding]:
