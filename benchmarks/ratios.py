@@ -123,6 +123,7 @@ def _sockets(cells: Raw) -> dict[str, float]:
         ours, bare = cells[f"socket + guard, own loop, {kind}"], cells[f"socket, {kind}"]
         found[f"ws_message_rate_{kind}"] = _times(ours, bare, "message", "rate")
         found[f"ws_message_cpu_{kind}"] = _times(ours, bare, "message", "cpu_us")
+        found[f"ws_load_{kind}"] = _median(ours["message"], "load")
         found[f"ws_message_rate_noise_{kind}"] = _times(
             cells[f"socket again, {kind}"], bare, "message", "rate"
         )

@@ -1,28 +1,26 @@
-"""Messages a second over WebSockets end to end, and what an idle one keeps in memory.
-
-The client is Python as well and may be the slower side; then the rate of the quicker stack is too low.
-"""
+"""Messages a second over WebSockets end to end, and what an idle one keeps in memory."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import resource
 import time
 from typing import Any, Final
 
-import websockets
-
 from benchmarks import traffic
 from benchmarks.credentials import HOST
 from benchmarks.servers import KINDS, Server, processors
+from benchmarks.site.views import REPLY
+from benchmarks.socket_client import Client, exchange
 from benchmarks.stacks import STACKS
 
 NAMES: Final = ("socket", "socket again", "socket + guard", "socket + guard, own loop")
 IDLE: Final = ("socket", "socket + guard", "socket + guard, own loop")
 SOCKETS: Final = 8
 IDLE_SOCKETS: Final = 1_000
+AT_ONCE: Final = 50
+"""How many handshakes are under way at a time."""
 
 Cells = dict[str, dict[str, list[dict[str, Any]]]]
 
@@ -35,11 +33,11 @@ def run(rounds: int, seconds: float) -> Cells:
     try:
         for server in servers:
             server.wait()
-            asyncio.run(_messages(server, 0.3))
+            _messages(server, 0.3)
         for number in range(rounds):
             for server in servers if number % 2 == 0 else servers[::-1]:
                 cell = cells.setdefault(f"{server.name}, {server.kind}", {"message": [], "idle": []})
-                cell["message"].append(asyncio.run(_messages(server, seconds)))
+                cell["message"].append(_messages(server, seconds))
     finally:
         for server in servers:
             server.stop()
@@ -56,60 +54,41 @@ def _use_one_processor() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(65_536, hard), hard))
 
 
-async def _connect(server: Server, turn: int) -> websockets.ClientConnection:
+def _connect(server: Server, turn: int) -> Client:
     headers = traffic.socket_headers(STACKS[server.name], allowed=True)
-    chosen = dict(headers[turn % len(headers)])
-    return await websockets.connect(
-        f"ws://{HOST}{traffic.SOCKET_PATH}",
-        host="127.0.0.1",
-        port=server.port,
-        origin=chosen["origin"],  # type: ignore[arg-type] # a NewType of str
-        additional_headers={"authorization": chosen["authorization"]},
-        compression=None,
-        ping_interval=None,
-        open_timeout=30,
-        proxy=None,
-    )
+    return Client(server.port, HOST, traffic.SOCKET_PATH, headers[turn % len(headers)])
 
 
-async def _messages(server: Server, seconds: float) -> dict[str, Any]:
-    sockets = [await _connect(server, turn) for turn in range(SOCKETS)]
-    text, counts = json.dumps(traffic.CALL), [0] * SOCKETS
-    end = time.perf_counter() + seconds
-
-    async def ask(turn: int) -> None:
-        socket = sockets[turn]
-        while time.perf_counter() < end:
-            await socket.send(text)
-            await socket.recv()
-            counts[turn] += 1
-
-    cpu, started = server.cpu_seconds(), time.perf_counter()
-    await asyncio.gather(*map(ask, range(SOCKETS)))
-    took, done = time.perf_counter() - started, sum(counts)
+def _messages(server: Server, seconds: float) -> dict[str, Any]:
+    clients = [_connect(server, turn).open() for turn in range(SOCKETS)]
+    text, answer = json.dumps(traffic.CALL), REPLY.decode()
+    cpu, own, started = server.cpu_seconds(), time.process_time(), time.perf_counter()
+    done = exchange(clients, text, answer, seconds)
+    took, own = time.perf_counter() - started, time.process_time() - own
     used = server.cpu_seconds() - cpu
-    for socket in sockets:
-        await socket.close()
-    return {"rate": done / took, "cpu_us": used / done * 1e6}
+    for client in clients:
+        client.close()
+    return {"rate": done / took, "cpu_us": used / done * 1e6, "load": own / took}
 
 
 def _idle(name: str, kind: str) -> dict[str, Any]:
     server = Server(name, kind)
     try:
         server.wait()
-        asyncio.run(_messages(server, 0.3))
-        return asyncio.run(_open_many(server))
+        _messages(server, 0.3)
+        return _open_many(server)
     finally:
         server.stop()
 
 
-async def _open_many(server: Server) -> dict[str, Any]:
+def _open_many(server: Server) -> dict[str, Any]:
     before = server.resident_kib()
-    sockets: list[websockets.ClientConnection] = []
-    for start in range(0, IDLE_SOCKETS, 50):
-        sockets += await asyncio.gather(*(_connect(server, start + turn) for turn in range(50)))
-    await asyncio.sleep(1)  # what the handshakes took for a moment is given back
+    clients: list[Client] = []
+    for start in range(0, IDLE_SOCKETS, AT_ONCE):
+        begun = [_connect(server, start + turn) for turn in range(AT_ONCE)]
+        clients += [client.open() for client in begun]
+    time.sleep(1)  # what the handshakes took for a moment is given back
     after = server.resident_kib()
-    for socket in sockets:
-        socket.transport.abort()
+    for client in clients:
+        client.abort()
     return {"kib": (after - before) / IDLE_SOCKETS}
