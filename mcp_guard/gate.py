@@ -21,7 +21,6 @@ from mcp_guard.audit.correlation import correlation_ids
 from mcp_guard.audit.counts import ADMITTED, PREFLIGHT, decisions
 from mcp_guard.audit.uses import uses
 from mcp_guard.known_answers import (
-    KnownAnswer,
     KnownClose,
     KnownPreflight,
     KnownRefusal,
@@ -140,22 +139,23 @@ def _recall(endpoint: Endpoint, sighting: Sighting | None) -> Passage | reply.Re
     """Return what is known of heads like this one, None when there is nothing."""
     if sighting is None:
         return None
+    signature = sighting[0]
     try:
-        known = recall.get(sighting[0]) or known_refusals.get(sighting[0])
+        known = recall.young.get(signature) or recall.get(signature) or known_refusals.get(signature)
     except TypeError:  # lines that are lists have no hash
         return None
-    if known is None:
+    if known is None or known.endpoint is not endpoint:
         return None
     now = holder.fresh_now(known.snapshot)
-    if now is None or not known.holds(endpoint, now):
+    if now is None or now >= known.until:
         return None
-    if isinstance(known, KnownAnswer):
+    if not isinstance(known, Known):
         return known.answer(sighting)
-    decisions.count_as(known.counted_as)
-    passage = known.passage(sighting, known.decision)
+    known.count()
+    passage = known.passage(sighting)
     if now >= known.noted_until:
         known.noted_until = now + NOTED_SECONDS
-        uses.note(endpoint, passage.head, known.decision.principal, now)
+        uses.note(endpoint, passage.head, passage.principal, now)
     return passage
 
 

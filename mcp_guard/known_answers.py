@@ -38,18 +38,18 @@ class KnownAnswer(Standing):
 class KnownPreflight(KnownAnswer):
     """How granted preflights are answered that are alike."""
 
-    __slots__ = ("_counted_as", "_reply")
+    __slots__ = ("_count", "_reply")
 
     def __init__(
         self, endpoint: Endpoint, snapshot: Snapshot, head: RequestHead, granted: PreflightGranted
     ) -> None:
         super().__init__(endpoint, snapshot, granted.until)
-        self._counted_as = (endpoint.name, head.exchange.value, PREFLIGHT)
+        self._count = decisions.of((endpoint.name, head.exchange.value, PREFLIGHT)).add
         self._reply = reply.preflight(granted)
 
     def answer(self, sighting: Sighting) -> reply.Reply:  # noqa: ARG002 (nothing of it varies)
         """Return the answer, which is one and the same."""
-        decisions.count_as(self._counted_as)
+        self._count()
         return self._reply
 
 

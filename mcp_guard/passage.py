@@ -28,7 +28,7 @@ from mcp_guard.wire import SERVER_SEND, Scope
 KEY: Final = "mcp_guard"
 """Where the passage is: ``scope["mcp_guard"]`` and ``request.mcp_guard``."""
 
-_OUTER: Final = (SERVER_SEND, "session", "cookies")
+_OUTER: Final = ("session", "cookies")
 """What outer applications leave in a scope that is not the guarded one's business."""
 
 IN_PART: Final = frozenset({b"cookie", b"sec-websocket-protocol"})
@@ -116,14 +116,15 @@ def inner_scope(scope: Scope, endpoint: Endpoint, passage: Passage) -> dict[str,
     """
     inner = dict(scope)
     inner["headers"] = inner_lines(scope["headers"], endpoint, passage)
+    inner[KEY] = passage.inward(endpoint)
+    inner["user"] = user_of(passage.principal)
     if scope["type"] == "websocket":
+        inner.pop(SERVER_SEND, None)
         inner["query_string"] = without_ticket(scope.get("query_string", b""), endpoint)
         offered = scope.get("subprotocols", ())
         inner["subprotocols"] = [
             name for name in offered if not offers_token(name.encode("latin-1", "replace"))
         ]
-    inner[KEY] = passage.inward(endpoint)
-    inner["user"] = user_of(passage.principal)
     for outer in _OUTER:
         inner.pop(outer, None)
     return inner

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mcp_guard.audit.counts import ADMITTED, Key
+from mcp_guard.audit.counts import ADMITTED, decisions
 from mcp_guard.generations import Generations
 from mcp_guard.known_answers import KnownAnswer
 from mcp_guard.passage import Passage
@@ -28,9 +28,9 @@ NOTED_SECONDS: Final = 5.0
 
 
 class Known(Standing):
-    """What was let in, and the head that was."""
+    """What was let in, and the head that was. ``count`` counts one more request that is alike."""
 
-    __slots__ = ("_head", "_passage", "_varying", "counted_as", "decision", "noted_until")
+    __slots__ = ("_passage", "_varying", "count", "noted_until")
 
     def __init__(
         self,
@@ -41,25 +41,20 @@ class Known(Standing):
         decision: Admitted,
     ) -> None:
         super().__init__(endpoint, snapshot, decision.until)
-        self.decision = decision
-        self.counted_as: Key = (endpoint.name, head.exchange.value, ADMITTED)
+        _, outline, self._varying = sighting
+        self.count = decisions.of((endpoint.name, head.exchange.value, ADMITTED)).add
         self.noted_until = 0.0
-        self._head = head
-        self._varying = sighting[2]
-        self._passage: Passage | None = None
+        self._passage = Passage(endpoint.name, head, decision, outline.pick_kept)
 
-    def head(self, sighting: Sighting) -> RequestHead:
-        """Return the head of a request that is alike."""
-        _, outline, varying = sighting
-        return self._head if varying == self._varying else with_varying(self._head, outline, varying)
-
-    def passage(self, sighting: Sighting, admitted: Admitted) -> Passage:
+    def passage(self, sighting: Sighting) -> Passage:
         """Return the passage of a request that is alike; it is one and the same where nothing varies."""
-        if sighting[2] != self._varying:
-            return Passage(self.endpoint.name, self.head(sighting), admitted, sighting[1].pick_kept)
-        if self._passage is None:
-            self._passage = Passage(self.endpoint.name, self._head, admitted, sighting[1].pick_kept)
-        return self._passage
+        _, outline, varying = sighting
+        if varying == self._varying:
+            return self._passage
+        alike = self._passage
+        return Passage(
+            alike.endpoint, with_varying(alike.head, outline, varying), alike.admitted, outline.pick_kept
+        )
 
 
 recall: Final[Generations[Signature, Known | KnownAnswer]] = Generations(GENERATION)

@@ -7,7 +7,7 @@ in an outline; after that values are picked by their place.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import sha256
+from hashlib import blake2b
 from operator import itemgetter
 from typing import Any, Final
 
@@ -46,8 +46,13 @@ _AUTHORIZATION: Final = b"authorization"
 
 _STEADY: Final = READ.difference(VARYING, _UNREAD, {_AUTHORIZATION})
 
+_SAID: Final = ("path", "query_string", "raw_path", "scheme", "client", "root_path")
+_said_of = itemgetter(*_SAID)
+_name_of = itemgetter(0)
+
 Place = Any
 Names = tuple[Any, ...]
+"""Of an endpoint, then of the headers of a head."""
 Values = tuple[Any, ...]
 """Some of the headers, in the order of their outline: lines, or values of a WSGI environment."""
 
@@ -67,6 +72,7 @@ class Outline:
     """
 
     __slots__ = (
+        "_most_bytes",
         "authorization",
         "endpoint",
         "is_decisive",
@@ -82,6 +88,7 @@ class Outline:
         names = [name for name, _ in headers]
         places = dict(headers)
         self.endpoint = endpoint
+        self._most_bytes = endpoint.limits.body_bytes
         self.is_decisive = (
             len(places) == len(names)
             and endpoint.profile is not Profile.LOCAL  # which goes by the port of the server, too
@@ -102,8 +109,8 @@ class Outline:
 
     def length_class(self, length: Any) -> object:
         """Return the same for all lengths that a body may have, and each other one as it is."""
-        is_number = length.isdigit() and length.isascii() and len(length) < MAX_DIGITS
-        return (is_number and 0 < int(length) <= self.endpoint.limits.body_bytes) or length
+        is_number = len(length) < MAX_DIGITS and length.isdigit() and length.isascii()
+        return (is_number and 0 < int(length) <= self._most_bytes) or length
 
 
 def _picker(places: Sequence[Place]) -> Callable[[Any], tuple[Any, ...]]:
@@ -116,26 +123,28 @@ def _picker(places: Sequence[Place]) -> Callable[[Any], tuple[Any, ...]]:
 def sight(scope: Scope, endpoint: Endpoint) -> Sighting | None:
     """Return what an ASGI request has in common with others, None for a head that is judged each time."""
     lines = scope["headers"]
-    path = scope["path"]
-    if not lines or len(lines) > MOST_HEADERS or len(path) > REMEMBERED_LENGTH or scope.get("query_string"):
+    try:
+        path, query, raw_path, scheme, client, root_path = _said_of(scope)
+    except KeyError:  # some may be left out (https://asgi.readthedocs.io/en/latest/specs/www.html)
+        path, query, raw_path, scheme, client, root_path = map(scope.get, _SAID)
+    if not lines or len(lines) > MOST_HEADERS or len(path) > REMEMBERED_LENGTH or query:
         return None
-    names = tuple([name for name, _ in lines])
-    outline = _outlines.get((endpoint.name, names))
+    names = (endpoint.name, *map(_name_of, lines))
+    outline = _outlines.young.get(names) or _outlines.get(names)
     if outline is None or outline.endpoint is not endpoint:
-        outline = _draw(endpoint, names, [(name, place) for place, name in enumerate(names)])
+        outline = _draw(endpoint, names, [(name, place) for place, (name, _) in enumerate(lines)])
     if not outline.is_decisive:
         return None
     place = outline.authorization
-    client = scope.get("client")
     signature = (
         outline,
         scope.get("method"),  # a handshake has none
         path,
-        scope.get("raw_path"),
-        scope.get("scheme"),
+        raw_path,
+        scheme,
         client[0] if client else "",
-        scope.get(OUTER_ROOT_PATH, scope.get("root_path", "")),
-        None if place is None else sha256(lines[place][1]).digest(),
+        scope.get(OUTER_ROOT_PATH, root_path),
+        None if place is None else blake2b(lines[place][1]).digest(),
         outline.length is None or outline.length_class(lines[outline.length][1]),
         outline.pick_steady(lines),
     )
@@ -150,8 +159,8 @@ def sight_request(request: HttpRequest, endpoint: Endpoint) -> Sighting | None:
     environ, path = request.META, request.path
     if len(environ) > MOST_VARIABLES or len(path) > REMEMBERED_LENGTH or environ.get("QUERY_STRING"):
         return None
-    names = tuple(environ)
-    outline = _outlines.get((endpoint.name, names))
+    names = (endpoint.name, *environ)
+    outline = _outlines.young.get(names) or _outlines.get(names)
     if outline is None or outline.endpoint is not endpoint:
         outline = _draw(endpoint, names, list(environ_names(environ)))
     if not outline.is_decisive:
@@ -163,7 +172,7 @@ def sight_request(request: HttpRequest, endpoint: Endpoint) -> Sighting | None:
         path,
         environ.get("wsgi.url_scheme"),
         environ.get("REMOTE_ADDR"),
-        None if place is None else sha256(environ[place].encode("latin-1", "replace")).digest(),
+        None if place is None else blake2b(environ[place].encode("latin-1", "replace")).digest(),
         outline.length is None or outline.length_class(environ[outline.length]),
         outline.pick_steady(environ),
     )
@@ -173,13 +182,13 @@ def sight_request(request: HttpRequest, endpoint: Endpoint) -> Sighting | None:
 def _draw(endpoint: Endpoint, names: Names, headers: Sequence[tuple[bytes, Place]]) -> Outline:
     outline = Outline(endpoint, headers)
     if sum(map(len, names)) <= RECALLED_BYTES:
-        _outlines.put((endpoint.name, names), outline)
+        _outlines.put(names, outline)
     else:  # each head would get another outline, which what is recalled would keep with its names
         outline.is_decisive = False
     return outline
 
 
-_outlines: Final[Generations[tuple[str, Names], Outline]] = Generations(OUTLINES)
+_outlines: Final[Generations[Names, Outline]] = Generations(OUTLINES)
 
 
 def is_faithful(sighting: Sighting, head: RequestHead) -> bool:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from mcp_guard.policy.decision import FOR_GOOD
 from mcp_guard.policy.endpoint import Endpoint
 from mcp_guard.policy.snapshot import Snapshot
 
 
 class Standing:
-    """A decision under the policy that it was made under. ``until`` is the moment that it names itself."""
+    """A decision under the policy that it was made under; before ``until`` it is what the rules would say.
+
+    That is the moment that it names itself, infinite where it names none.
+    """
 
     __slots__ = ("endpoint", "snapshot", "until")
 
     def __init__(self, endpoint: Endpoint, snapshot: Snapshot, until: float) -> None:
         self.endpoint = endpoint
         self.snapshot = snapshot
-        self.until = until
-
-    def holds(self, endpoint: Endpoint, now: float) -> bool:
-        """Return whether it is still what the rules would say, while its snapshot is the current one."""
-        return self.endpoint is endpoint and (self.until == FOR_GOOD or now < self.until)
+        self.until = inf if until == FOR_GOOD else until

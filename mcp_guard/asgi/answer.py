@@ -51,7 +51,8 @@ class Answer(Arrival):
     """
 
     _admission: Admission | None = None
-    _body: bytes | None = None
+    body: bytes | None = None
+    """What the application gets as its body; None once it has it, or where it gets what the server sends."""
     _connection: Transport | None = None
     _grace: asyncio.TimerHandle | None = None
     _has_started = False
@@ -61,12 +62,12 @@ class Answer(Arrival):
     _timer: asyncio.TimerHandle | None = None
 
     def __init__(self, endpoint: Endpoint, passage: Passage, receive: Receive, send: Send) -> None:
-        super().__init__()
         self._endpoint = endpoint
         self._passage = passage
         self._receive = receive
         self._raw_send = self._send = send
         self._began_at = _now()
+        self._server = asyncio.current_task()
         self.call = Call()
         self._sweep = sweep()
         self._sweep.add(self)
@@ -80,7 +81,7 @@ class Answer(Arrival):
         if isinstance(body, Refused):
             await self.refuse(body)
             return None
-        self._body = body
+        self.body = body
         return body
 
     def drop_body(self) -> None:
@@ -213,8 +214,9 @@ class Answer(Arrival):
 
     async def receive(self) -> Event:
         """Receive for the application."""
-        if self._body is not None:
-            body, self._body = self._body, None
+        body = self.body
+        if body is not None:
+            self.body = None
             return {"type": "http.request", "body": body, "more_body": False}
         if self._has_ended():
             return dict(_DISCONNECT)
@@ -336,6 +338,6 @@ class Answer(Arrival):
 def _is_event_stream(headers: Iterable[Header]) -> bool:
     """Whether an answer goes on for as long as it likes; Django does not write names in lower case."""
     for name, value in headers:
-        if len(name) == len(_CONTENT_TYPE) and name.lower() == _CONTENT_TYPE:
+        if name == _CONTENT_TYPE or (len(name) == len(_CONTENT_TYPE) and name.lower() == _CONTENT_TYPE):
             return value.lower().startswith(b"text/event-stream")
     return False

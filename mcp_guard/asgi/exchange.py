@@ -51,9 +51,8 @@ class Arrival:
     _is_late = False
     _reader: asyncio.Task[Any] | None = None
     """Who waits for something to arrive."""
-
-    def __init__(self) -> None:
-        self._server = asyncio.current_task()
+    _server: asyncio.Task[Any] | None = None
+    """Who serves the exchange."""
 
     async def read_body(self, receive: Receive, limits: Limits, cors: CorsGrant | None) -> bytes | Refused:
         """Return the body, or the refusal of one that is too large or takes too long to arrive.
@@ -61,7 +60,7 @@ class Arrival:
         Raises:
             Disconnected: when the client went away.
         """
-        self._reader = self._server
+        self._reader = self._server or asyncio.current_task()
         self._body_until = time.monotonic() + limits.body_seconds
         try:
             event = await receive()

@@ -74,33 +74,17 @@ class Guard:
         self.behind = behind
 
     async def __call__(self, scope: wire.Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
+        """Judge a request, and run the application if it is let in; or serve what is no request."""
         endpoint = conf.endpoint(self.endpoint)
-        match scope["type"]:
-            case "http":
-                passage = of_scope(scope, endpoint) if KEY in scope else None
-                if passage is None:
-                    await self._serve(endpoint, scope, receive, send)
-                else:
-                    await self._serve_within(endpoint, passage, Connection(scope, receive, send))
-            case "websocket":
-                socket = GuardedSocket(
-                    scope, receive, send, endpoint=endpoint, registered=self.behind.registered
-                )
-                await relay.serve(self.app, socket)
-            case "lifespan":
-                await self.app(scope, receive, send)
-            case unknown:
-                raise ValueError(f"a guard judges http and websocket, not {unknown!r}")
-
-    async def _serve(self, endpoint: Endpoint, scope: wire.Scope, receive: Receive, send: Send) -> None:
-        """Judge a request, and run the application if it is let in."""
-        judged = gate.judge_scope(endpoint, scope)
-        if isinstance(judged, Reply):
-            await send_reply(send, judged)
+        if scope["type"] != "http" or (KEY in scope and of_scope(scope, endpoint) is not None):
+            await self._serve_other(endpoint, Connection(scope, receive, send))
             return
+        judged = gate.judge_scope(endpoint, scope)
         if isinstance(judged, Passage):
             passage = judged
+        elif isinstance(judged, Reply):
+            await send_reply(send, judged)
+            return
         else:
             scope = wire.own(scope)
             settled = await settle_head(endpoint, judged, send)
@@ -113,22 +97,43 @@ class Guard:
             return
         answer = Answer(endpoint, passage, receive, send)
         try:
+            if has_body(passage.head):
+                body = await answer.read_body(receive, endpoint.limits, passage.admitted.cors)
+                if isinstance(body, Refused):
+                    await answer.refuse(body)
+                    return
+                answer.body = body
             if endpoint.messages is Messages.MCP:
                 await self._serve_message(endpoint, passage, inner, answer)
-            elif not has_body(passage.head) or await answer.take_body() is not None:
+            else:
                 await self._run(endpoint, passage, inner, answer)
+        except Disconnected:
+            return
         finally:
             answer.leave()
+
+    async def _serve_other(self, endpoint: Endpoint, connection: Connection) -> None:
+        """Serve a request that another door has let in, or what is no request."""
+        scope, receive, send = connection
+        match scope["type"]:
+            case "http":
+                await self._serve_within(endpoint, scope[KEY], connection)
+            case "websocket":
+                socket = GuardedSocket(
+                    scope, receive, send, endpoint=endpoint, registered=self.behind.registered
+                )
+                await relay.serve(self.app, socket)
+            case "lifespan":
+                await self.app(scope, receive, send)
+            case unknown:
+                raise ValueError(f"a guard judges http and websocket, not {unknown!r}")
 
     async def _serve_message(
         self, endpoint: Endpoint, passage: Passage, scope: wire.Scope, answer: Answer
     ) -> None:
         message = None
-        if has_body(passage.head):
-            body = await answer.take_body()
-            if body is None:
-                return
-            permitted = self._permit(endpoint, passage, body)
+        if answer.body is not None:
+            permitted = self._permit(endpoint, passage, answer.body)
             if isinstance(permitted, Refused):
                 await answer.refuse(permitted)
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -31,6 +32,8 @@ class Sweep:
     def __init__(self) -> None:
         self._open: set[Open] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self.discard: Callable[[Open], None] = self._open.discard
+        """Look at it no more."""
 
     def __len__(self) -> int:
         """Return how many are open."""
@@ -41,10 +44,6 @@ class Sweep:
         self._open.add(one)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(INTERVAL_SECONDS, self._tick)
-
-    def discard(self, one: Open) -> None:
-        """Look at it no more."""
-        self._open.discard(one)
 
     def _tick(self) -> None:
         self._timer = None

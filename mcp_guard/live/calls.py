@@ -6,7 +6,6 @@ finds it there. Its slot comes back when the last of those who run it has left.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Final
 
@@ -22,25 +21,23 @@ CALL_KEY: Final = "mcp_guard.call"
 LISTEN: Final = "subscriptions/listen"
 """The method of revision 2026-07-28 whose answer goes on for as long as the client listens."""
 
-_lock = threading.Lock()
-
 
 class Call:
     """One call or stream. Whoever makes it runs it and leaves it at the end; others join and leave.
 
-    ``is_recorded`` says that a door has the audit follow it, so that no other one does.
+    ``is_recorded`` says that a door has the audit follow it, so that no other one does. What most calls never
+    come to is the class's, so that making one costs next to nothing.
     """
 
-    __slots__ = ("_cut", "_held", "_runners", "is_cut", "is_recorded", "is_stream", "request_id")
-
-    def __init__(self) -> None:
-        self.request_id: RequestId | None = None
-        self.is_stream = False
-        self.is_cut = False
-        self.is_recorded = False
-        self._held: tuple[Slots, Hashable] | None = None
-        self._runners = 1
-        self._cut: Callable[[], None] | None = None
+    request_id: RequestId | None = None
+    is_stream = False
+    is_cut = False
+    is_recorded = False
+    _slots: Slots | None = None
+    """Of which slots it has one, taken for its party."""
+    _party: Hashable = None
+    _runners = 1
+    _cut: Callable[[], None] | None = None
 
     def begin(self, endpoint: Endpoint, passage: Passage, message: Message | None) -> Refused | None:
         """Take the slot it needs; return why it is refused when there is none left.
@@ -48,7 +45,6 @@ class Call:
         What asks for nothing needs none: answers and cancellations have to get through when all slots are
         taken, and so has the end of a session.
         """
-        limits = endpoint.limits
         if message is not None:
             self.request_id = message.id
         if endpoint.messages is Messages.MCP:
@@ -57,21 +53,23 @@ class Call:
             self.is_stream = is_listening or passage.head.method in ("GET", "HEAD")
             if not is_request and not self.is_stream:
                 return None
-        if self._held is not None:  # it went through two doors, and has its slot
+        if self._slots is not None:  # it went through two doors, and has its slot
             return None
-        slots, limit, reason = calls, limits.calls_per_principal, Reason.CALLS_OF_PRINCIPAL
+        slots, limit = calls, endpoint.limits.calls_per_principal
         if self.is_stream:
-            slots, limit, reason = streams, limits.streams_per_principal, Reason.STREAMS_OF_PRINCIPAL
-        if passage.party is None:
-            passage.party = party(endpoint, passage.head, passage.principal)
-        if slots.take(passage.party, limit):
-            self._held = (slots, passage.party)
+            slots, limit = streams, endpoint.limits.streams_per_principal
+        its_party = passage.party
+        if its_party is None:
+            its_party = passage.party = party(endpoint, passage.head, passage.principal)
+        if slots.take(its_party, limit):
+            self._slots, self._party = slots, its_party
             return None
+        reason = Reason.STREAMS_OF_PRINCIPAL if self.is_stream else Reason.CALLS_OF_PRINCIPAL
         return Refused(reason, passage.admitted.cors, request_id=self.request_id)
 
     def join(self, cut: Callable[[], None]) -> bool:
         """Run it too: ``cut`` is called when it takes too long. False when it is over already."""
-        with _lock:
+        with Slots.lock:
             if self.is_cut or not self._runners:
                 return False
             self._runners += 1
@@ -80,16 +78,20 @@ class Call:
 
     def leave(self) -> None:
         """Run it no more; the last one gives the slot back."""
-        with _lock:
+        lock = Slots.lock
+        lock.acquire()  # without ``with``, as on the path of every request
+        try:
             self._runners -= 1
-            if self._runners or self._held is None:
+            if self._runners or self._slots is None:
                 return
-            (slots, key), self._held = self._held, None
-        slots.release(key)
+            slots, self._slots = self._slots, None
+            slots.release_within(self._party)
+        finally:
+            lock.release()
 
     def cut(self) -> None:
         """Cut off what still runs of it."""
-        with _lock:
+        with Slots.lock:
             self.is_cut = True
         if self._cut is not None:
             self._cut()

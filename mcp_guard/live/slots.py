@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 from mcp_guard.policy.decision import Principal
 from mcp_guard.policy.endpoint import Endpoint
@@ -17,7 +17,13 @@ from mcp_guard.policy.proxies import client_address, network_of
 
 
 class Slots:
-    """Counts by key. A key of None is nobody's in particular and is not counted."""
+    """Counts by key. A key of None is nobody's in particular and is not counted.
+
+    ``lock`` is one for all, so that whoever gives a slot back can do so along with what that depends on. What
+    is on the path of every request takes it without ``with``, which would take twice as long.
+    """
+
+    lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self) -> None:
         self.reset()
@@ -25,31 +31,44 @@ class Slots:
     def reset(self) -> None:
         """Forget what is counted, as in a process that was forked."""
         self._taken: dict[Hashable, int] = {}
-        self._lock = threading.Lock()
 
     def take(self, key: Hashable, limit: int) -> bool:
         """Take one more of a party's slots; return False when it has as many as the limit says."""
         if key is None:
             return True
-        with self._lock:
-            taken = self._taken.get(key, 0)
+        lock, counts = self.lock, self._taken
+        lock.acquire()
+        try:
+            taken = counts.get(key, 0)
             if taken >= limit:
                 return False
-            self._taken[key] = taken + 1
+            counts[key] = taken + 1
             return True
+        finally:
+            lock.release()
 
     def release(self, key: Hashable) -> None:
         """Give back a slot that was taken."""
+        with self.lock:
+            self.release_within(key)
+
+    def release_within(self, key: Hashable) -> None:
+        """Do as ``release`` for who has the lock."""
         if key is None:
             return
-        self.release_each([(key, 1)])
+        counts = self._taken
+        taken = counts[key] - 1
+        if taken:
+            counts[key] = taken
+        else:
+            del counts[key]
 
     def take_each(self, parties: Sequence[tuple[Hashable, int]]) -> int | None:
         """Take one slot of each of these parties, or none at all.
 
         Return the place of the first that has as many as the limit beside it says; None when they are taken.
         """
-        with self._lock:
+        with self.lock:
             taken = self._taken
             for place, (key, limit) in enumerate(parties):
                 if key is not None and taken.get(key, 0) >= limit:
@@ -61,20 +80,13 @@ class Slots:
 
     def release_each(self, parties: Iterable[tuple[Hashable, int]]) -> None:
         """Give back what ``take_each`` took."""
-        with self._lock:
-            counts = self._taken
+        with self.lock:
             for key, _ in parties:
-                if key is None:
-                    continue
-                taken = counts[key] - 1
-                if taken:
-                    counts[key] = taken
-                else:
-                    del counts[key]
+                self.release_within(key)
 
     def all(self) -> dict[Hashable, int]:
         """Return what is taken, by key."""
-        with self._lock:
+        with self.lock:
             return dict(self._taken)
 
 
@@ -98,5 +110,11 @@ calls: Final = Slots()
 streams: Final = Slots()
 """The event streams of this process that belong to no call."""
 
-for _each in (sockets, calls, streams):
-    os.register_at_fork(after_in_child=_each.reset)
+
+def _reset() -> None:
+    Slots.lock = threading.Lock()
+    for each in (sockets, calls, streams):
+        each.reset()
+
+
+os.register_at_fork(after_in_child=_reset)

@@ -223,8 +223,8 @@ def test_each_request_is_counted(token):
 
 def test_keys_hold_no_credential(token):
     judge(scope(lines(token)))
-    assert token.text not in repr(recall._young)
-    assert recall._young
+    assert token.text not in repr(recall.young)
+    assert recall.young
 
 
 @pytest.mark.parametrize("changed", [{"user-agent": b"x" * 5_000}, {"x-forwarded-for": b"x" * 5_000}])
@@ -244,7 +244,7 @@ def test_nothing_is_kept_of_a_long_path(token):
 def test_nothing_is_kept_of_a_long_method(token):
     asked = scope(lines(token, authorization=None), method="X" * 5_000)
     assert told(asked) == told_afresh(asked)
-    assert not known_refusals._young
+    assert not known_refusals.young
 
 
 @pytest.mark.parametrize("kind", [list, tuple])
@@ -268,11 +268,11 @@ def test_a_scope_may_lack_what_is_optional(token):
     ids=["long", "many"],
 )
 def test_nothing_is_kept_of_many_or_long_names(token, further):
-    before = dict(sighting._outlines._young)
+    before = dict(sighting._outlines.young)
     asked = scope([*lines(token), *further])
     assert told(asked) == told_afresh(asked)
-    assert sighting._outlines._young == before
-    assert not recall._young
+    assert sighting._outlines.young == before
+    assert not recall.young
 
 
 def test_nothing_is_kept_of_an_environment_with_long_names(token):
@@ -281,7 +281,7 @@ def test_nothing_is_kept_of_an_environment_with_long_names(token):
     request = RequestFactory().post("/mcp", b"{}", content_type="application/json", headers=headers)
     del request.META["HTTP_COOKIE"]
     assert isinstance(gate.judge_request(conf.endpoint("notes"), request).judged, Refused)
-    assert not known_refusals._young
+    assert not known_refusals.young
 
 
 def test_an_application_gets_of_a_recalled_head_what_it_gets_of_another(token):
@@ -310,7 +310,7 @@ def test_a_flood_of_new_heads_keeps_two_generations():
     remembered: Generations[int, str] = Generations(100)
     for number in range(500):
         remembered.put(number, "x")
-    assert len(remembered._young) + len(remembered._old) <= 200
+    assert len(remembered.young) + len(remembered._old) <= 200
 
 
 def test_what_is_asked_for_again_outlives_a_generation():
@@ -375,5 +375,5 @@ def test_requests_without_a_scope_are_recalled_by_what_wsgi_says_of_them(token, 
 
 def test_nothing_that_is_known_of_refusals_holds_a_credential(token):
     gate.judge_scope(conf.endpoint("notes"), scope(lines(token, origin=b"https://evil.example")))
-    [known] = known_refusals._young.values()
+    [known] = known_refusals.young.values()
     assert known._likeness.head.headers.keys() == {b"host", b"origin"}
