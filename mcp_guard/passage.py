@@ -22,6 +22,7 @@ from mcp_guard.policy.credential import (
 from mcp_guard.policy.decision import Admitted, Principal
 from mcp_guard.policy.endpoint import Endpoint, Profile
 from mcp_guard.policy.facts import RequestHead, with_headers
+from mcp_guard.policy.scopes import Operation
 from mcp_guard.policy.stamp import added_headers
 from mcp_guard.wire import SERVER_SEND, Scope
 
@@ -38,13 +39,17 @@ IN_PART: Final = frozenset({b"cookie", b"sec-websocket-protocol"})
 Line = tuple[bytes, bytes]
 PickKept = Callable[[Sequence[Line]], tuple[Line, ...]]
 
+Permitted = dict[Operation, float]
+"""What was permitted lately, until which monotonic time it need not be asked again."""
+
 
 class Passage:
     """An exchange that was let in, and the endpoint whose gate it passed. Requests that are alike share one.
 
     ``pick_kept`` returns, of the lines of its head, those that an application gets, where that is known
     without looking at them. ``principal`` is who it acts for. ``party`` is whose slots it takes, ``network``
-    what its party has of addresses; both are None until somebody has asked.
+    what its party has of addresses; both are None until somebody has asked. ``permitted`` is what its
+    admission was found to permit, which all requests share that are recalled alike.
     """
 
     __slots__ = (
@@ -55,19 +60,26 @@ class Passage:
         "head",
         "network",
         "party",
+        "permitted",
         "pick_kept",
         "prepared",
         "principal",
     )
 
     def __init__(
-        self, endpoint: str, head: RequestHead, admitted: Admitted, pick_kept: PickKept | None = None
+        self,
+        endpoint: str,
+        head: RequestHead,
+        admitted: Admitted,
+        pick_kept: PickKept | None = None,
+        permitted: Permitted | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.head = head
         self.admitted = admitted
         self.principal = admitted.principal
         self.pick_kept = pick_kept
+        self.permitted: Permitted = {} if permitted is None else permitted
         self.party: Hashable = None
         self.prepared: Mapping[str, tuple[str, str]] | None = None
         self.network: str | None = None

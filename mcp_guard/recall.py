@@ -44,7 +44,7 @@ class Known(Standing):
         _, outline, self._varying = sighting
         self.count = decisions.of((endpoint.name, head.exchange.value, ADMITTED)).add
         self.noted_until = 0.0
-        self._passage = Passage(endpoint.name, head, decision, outline.pick_kept)
+        self._passage = Passage(endpoint.name, head, decision, outline.pick_kept, {})
 
     def passage(self, sighting: Sighting) -> Passage:
         """Return the passage of a request that is alike; it is one and the same where nothing varies."""
@@ -52,9 +52,8 @@ class Known(Standing):
         if varying == self._varying:
             return self._passage
         alike = self._passage
-        return Passage(
-            alike.endpoint, with_varying(alike.head, outline, varying), alike.admitted, outline.pick_kept
-        )
+        head = with_varying(alike.head, outline, varying)
+        return Passage(alike.endpoint, head, alike.admitted, outline.pick_kept, alike.permitted)
 
 
 recall: Final[Generations[Signature, Known | KnownAnswer]] = Generations(GENERATION)

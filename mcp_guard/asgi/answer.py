@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mcp_guard import gate
 from mcp_guard.asgi.admission import Admission
-from mcp_guard.asgi.exchange import Arrival, Disconnected, Event, Receive, Send, send_reply, without_body
+from mcp_guard.asgi.exchange import Arrival, Event, Receive, Send, send_reply, without_body
 from mcp_guard.asgi.lists import Restricted
 from mcp_guard.asgi.sweep import sweep
 from mcp_guard.asgi.transport import Transport, transport_of
@@ -71,18 +71,6 @@ class Answer(Arrival):
         self.call = Call()
         self._sweep = sweep()
         self._sweep.add(self)
-
-    async def take_body(self) -> bytes | None:
-        """Return the body, which the application gets too; None where there is nobody to run it for."""
-        try:
-            body = await self.read_body(self._receive, self._endpoint.limits, self._passage.admitted.cors)
-        except Disconnected:
-            return None
-        if isinstance(body, Refused):
-            await self.refuse(body)
-            return None
-        self.body = body
-        return body
 
     def drop_body(self) -> None:
         """Give the application an empty body, whatever is sent."""

@@ -140,7 +140,7 @@ def without_body(receive: Receive) -> Receive:
             is_given = True
             return {"type": "http.request", "body": b"", "more_body": False}
         event = await receive()
-        while event["type"] == "http.request" and (event.get("body") or event.get("more_body")):
+        while event["type"] == "http.request":
             event = await receive()
         return event
 

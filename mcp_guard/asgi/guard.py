@@ -22,7 +22,7 @@ from mcp_guard.asgi.exchange import (
 from mcp_guard.asgi.lists import Restricted, without_files
 from mcp_guard.asgi.websocket import GuardedSocket
 from mcp_guard.audit import calls
-from mcp_guard.live.calls import CALL_KEY
+from mcp_guard.live.calls import CALL_KEY, Judged
 from mcp_guard.mcp.agreement import InputSchema
 from mcp_guard.mcp.jsonrpc import Message
 from mcp_guard.mcp.listing import Lists, lists_of
@@ -66,12 +66,18 @@ class Connection(NamedTuple):
 
 
 class Guard:
-    """An ASGI application behind the gate of one endpoint."""
+    """An ASGI application behind the gate of one endpoint.
 
-    def __init__(self, app: Any, endpoint: str, behind: Behind = UNKNOWN) -> None:
+    ``is_ticket`` says whether its requests ask for a ticket, None where their path tells.
+    """
+
+    def __init__(
+        self, app: Any, endpoint: str, behind: Behind = UNKNOWN, *, is_ticket: bool | None = None
+    ) -> None:
         self.app = app
         self.endpoint = endpoint
         self.behind = behind
+        self.is_ticket = is_ticket
 
     async def __call__(self, scope: wire.Scope, receive: Receive, send: Send) -> None:
         """Judge a request, and run the application if it is let in; or serve what is no request."""
@@ -92,7 +98,8 @@ class Guard:
                 return
             passage = settled
         inner = inner_scope(scope, endpoint, passage)  # before anything is waited for: servers change headers
-        if ticket_desk.serves(passage.head.path, endpoint):
+        is_ticket = self.is_ticket
+        if ticket_desk.serves(passage.head.path, endpoint) if is_ticket is None else is_ticket:
             await hand_out_ticket(endpoint, passage, receive, send)
             return
         answer = Answer(endpoint, passage, receive, send)
@@ -140,6 +147,7 @@ class Guard:
             message = permitted
         else:
             answer.drop_body()
+        answer.call.judged = Judged(answer.body or b"", self.behind)
         audited = calls.begin(endpoint, passage.head, passage.principal, message)
         if audited is None:
             await self._run(endpoint, passage, scope, answer, message)
@@ -174,7 +182,7 @@ class Guard:
     async def _serve_within(self, endpoint: Endpoint, passage: Passage, connection: Connection) -> None:
         """Serve what an outer door of the same endpoint has let in; it stamps and watches the answer.
 
-        The front door does not know what is asked, so the call gets its slot and its record here.
+        What stands between them may have changed what is asked, so that is judged again.
         """
         outer, receive, send = connection
         scope = inner_scope(outer, endpoint, passage)
@@ -221,7 +229,7 @@ class Guard:
 
     def _permit(self, endpoint: Endpoint, passage: Passage, body: bytes) -> Message | Refused | None:
         """Return the message that a body is, where it is read as one, or why the request is refused."""
-        permitted = permit_body(passage.admitted, endpoint, passage.head, body, self.behind)
+        permitted = permit_body(passage, endpoint, body, self.behind)
         if isinstance(permitted, Refused):
             calls.refused(endpoint, passage.head, passage.principal, permitted)
         return permitted
@@ -231,4 +239,5 @@ def _keep_readable(scope: wire.Scope, lists: Lists) -> None:
     """Have the application not encode an answer that has to be read."""
     if lists.wants_identity:
         scope["headers"] = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
-        scope["extensions"] = without_files(scope.get("extensions"))
+        if scope.get("extensions"):
+            scope["extensions"] = without_files(scope["extensions"])

@@ -11,6 +11,8 @@ from mcp_guard.mcp.listing import Lists, Way, without_digests
 from mcp_guard.policy.decision import Admitted
 from mcp_guard.policy.lists import UnreadableListError
 
+_WHOLE: Final = Way.WHOLE  # before Python 3.12, each look at a member of an enumeration is a call
+
 FILE_EXTENSIONS: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 """Extensions of ASGI by which a body goes out without passing here."""
 
@@ -33,34 +35,35 @@ class Restricted:
     @property
     def is_holding(self) -> bool:
         """Whether an answer has begun of which nothing was sent."""
-        return self._way is Way.WHOLE
+        return self._way is _WHOLE
 
     async def send(self, event: Event) -> None:
         """Pass an event on, at once or once it can be told what is in it."""
+        way = self._way
         match event["type"]:
             case "http.response.start":
-                await self._begin(event)
-            case "http.response.body" if self._way is Way.WHOLE:
+                way = self._way = self._lists.way(event.get("headers", ()))
+                if way is _WHOLE:
+                    self._start = event
+                else:
+                    await self._begin(event, way)
+            case "http.response.body" if way is _WHOLE:
                 await self._collect(event)
-            case "http.response.body" if self._way in (Way.EVENTS, Way.LONG):
+            case "http.response.body" if way is Way.EVENTS or way is Way.LONG:
                 await self._pass(event)
-            case _ if self._way is not Way.WITHHELD:
+            case _ if way is not Way.WITHHELD:
                 await self._send(event)
             case _:
                 pass
 
-    async def _begin(self, event: Event) -> None:
-        headers = event.get("headers", ())
-        self._way = self._lists.way(headers)
-        match self._way:
-            case Way.AS_IS:
-                await self._send(event)
+    async def _begin(self, event: Event, way: Way) -> None:
+        match way:
             case Way.EVENTS:
-                await self._send({**event, "headers": without_digests(headers, None)})
-            case Way.WHOLE | Way.LONG:
-                self._way, self._start = Way.WHOLE, event
+                await self._send({**event, "headers": without_digests(event.get("headers", ()), None)})
             case Way.WITHHELD:
                 await self._withhold()
+            case _:
+                await self._send(event)
 
     async def _collect(self, event: Event) -> None:
         """Keep a part of the answer; send what may be seen of it when it is complete."""

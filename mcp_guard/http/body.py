@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 
 from mcp_guard import ticket_desk
+from mcp_guard.live.calls import Call
 from mcp_guard.mcp.jsonrpc import Message
 from mcp_guard.mcp.permit import Behind, permit_body
 from mcp_guard.passage import Passage
@@ -33,7 +34,18 @@ def judge_body(
         return Refused(Reason.MESSAGE_MALFORMED, admitted.cors) if body else None
     if len(body) > endpoint.limits.body_bytes:
         return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
-    return permit_body(admitted, endpoint, head, body, behind)
+    return permit_body(passage, endpoint, body, behind)
+
+
+def is_judged(request: HttpRequest, endpoint: Endpoint, call: Call, behind: Behind) -> bool:
+    """Return whether an outer door has judged the very body that the view gets, for this very view.
+
+    What stands between that door and here may have put another body into its place.
+    """
+    if endpoint.messages is Messages.HTTP:
+        return _length(request) <= endpoint.limits.body_bytes
+    judged = call.judged
+    return judged is not None and judged.behind is behind and _holds(request, judged.body)
 
 
 def ticket_body(request: HttpRequest, admitted: Admitted) -> bytes | Refused:
@@ -51,6 +63,16 @@ def _read(request: HttpRequest, admitted: Admitted) -> bytes | Refused:
         return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
     except UnreadablePostError:
         return Refused(Reason.MESSAGE_MALFORMED, admitted.cors)
+
+
+def _holds(request: Any, body: bytes) -> bool:
+    """Return whether a request of ASGI has this body, and no more."""
+    if hasattr(request, "_body"):
+        return bool(request.body == body)
+    stream = request._stream  # noqa: SLF001 (to ask for the body would keep a second one in memory)
+    found = stream.read(len(body) + 1)
+    stream.seek(0, SEEK_SET)
+    return bool(found == body)
 
 
 def _length(request: Any) -> int:

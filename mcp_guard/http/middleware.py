@@ -15,10 +15,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from mcp_guard import conf, gate, ticket_desk
 from mcp_guard.audit import calls
-from mcp_guard.http.body import judge_body, ticket_body
+from mcp_guard.http.body import is_judged, judge_body, ticket_body
 from mcp_guard.http.lists import arestrict, restrict
 from mcp_guard.http.locate import Location, locate
-from mcp_guard.http.response import of_reply, stamp
+from mcp_guard.http.response import of_reply
 from mcp_guard.http.running import Run
 from mcp_guard.live.calls import CALL_KEY, call_of
 from mcp_guard.mcp.listing import lists_of
@@ -62,14 +62,14 @@ class GuardMiddleware:
         if location is None:
             return self.get_response(request)  # type: ignore[no-any-return]
         endpoint = conf.endpoint(location.endpoint)
-        judged = gate.judge_request(endpoint, request)
+        outer = _outer_passage(request, endpoint)
+        if outer is not None and _is_through(request, location, endpoint, outer):
+            return self.get_response(request)  # type: ignore[no-any-return]
+        judged = outer or gate.judge_request(endpoint, request)
+        if isinstance(judged, gate.Pending):
+            judged = _settled(endpoint, judged.head, gate.settle(endpoint, *judged))
         if isinstance(judged, Reply):
             return of_reply(judged)
-        if not isinstance(judged, Passage):
-            settled = gate.settle(endpoint, *judged)
-            if not isinstance(settled, Admitted):
-                return of_reply(gate.answer(endpoint, judged.head, settled))
-            judged = Passage(endpoint.name, judged.head, settled)
         if location.is_ticket:
             return _hand_out(request, endpoint, judged.head, judged.admitted)
         run = _enter(request, location, endpoint, judged)
@@ -79,10 +79,7 @@ class GuardMiddleware:
             response: HttpResponseBase = self.get_response(request)
             if run.lists is not None:
                 response = restrict(response, run.lists, judged.admitted)
-            if run.audited is not None:
-                run.audited.watch(response)
-            stamp(response, judged)
-            return run.until_closed(response)
+            return run.until_closed(response, None if outer else judged)
         finally:
             run.end()
 
@@ -91,16 +88,14 @@ class GuardMiddleware:
         if location is None:
             return await self.get_response(request)  # type: ignore[no-any-return]
         endpoint = conf.endpoint(location.endpoint)
-        scope = getattr(request, "scope", {})
-        passage = of_scope(scope, endpoint) if KEY in scope else None
-        judged = passage or gate.judge_request(endpoint, request)
+        outer = _outer_passage(request, endpoint)
+        if outer is not None and _is_through(request, location, endpoint, outer):
+            return await self.get_response(request)  # type: ignore[no-any-return]
+        judged = outer or gate.judge_request(endpoint, request)
+        if isinstance(judged, gate.Pending):
+            judged = _settled(endpoint, judged.head, await gate.asettle(endpoint, *judged))
         if isinstance(judged, Reply):
             return of_reply(judged)
-        if not isinstance(judged, Passage):
-            settled = await gate.asettle(endpoint, *judged)
-            if not isinstance(settled, Admitted):
-                return of_reply(gate.answer(endpoint, judged.head, settled))
-            judged = Passage(endpoint.name, judged.head, settled)
         if location.is_ticket:
             return await _ahand_out(request, endpoint, judged.head, judged.admitted)
         run = _enter(request, location, endpoint, judged)
@@ -110,11 +105,7 @@ class GuardMiddleware:
             response: HttpResponseBase = await self.get_response(request)
             if run.lists is not None:
                 response = await arestrict(response, run.lists, judged.admitted)
-            if run.audited is not None:
-                run.audited.watch(response)
-            if passage is None:
-                stamp(response, judged)
-            return run.until_closed(response)
+            return run.until_closed(response, None if outer else judged)
         finally:
             run.end()
 
@@ -124,6 +115,35 @@ class GuardMiddleware:
 
     async def _aact_for_principal(self, request: HttpRequest, *_: Any) -> None:
         _act_for(request)
+
+
+def _outer_passage(request: HttpRequest, endpoint: Endpoint) -> Passage | None:
+    """Return what an outer door has let in, None where none has judged this request for this endpoint."""
+    scope = getattr(request, "scope", None)
+    return None if scope is None else of_scope(scope, endpoint)
+
+
+def _settled(endpoint: Endpoint, head: RequestHead, settled: gate.Settled) -> Passage | Reply:
+    """Return the passage of a request that may go on, else its answer."""
+    if isinstance(settled, Admitted):
+        return Passage(endpoint.name, head, settled)
+    return gate.answer(endpoint, head, settled)
+
+
+def _is_through(request: Any, location: Location, endpoint: Endpoint, outer: Passage) -> bool:
+    """Let a request in of which an outer door has done all that is to be done here; False for another one."""
+    if location.is_ticket or not is_judged(request, endpoint, call_of(request.scope), location.behind):
+        return False
+    _let_in(request, location, outer)
+    return True
+
+
+def _let_in(request: Any, location: Location, passage: Passage) -> None:
+    """Have the view run as what the passage carries inwards."""
+    if location.lacks_slash:  # MCP clients follow no redirect
+        request.path_info += "/"
+        request.path += "/"
+    setattr(request, KEY, passage)
 
 
 def _enter(
@@ -148,17 +168,15 @@ def _enter(
         dropped: tuple[bytes, ...] = ()
         if endpoint.messages is Messages.MCP:
             run.lists = lists = lists_of(endpoint, head, passage.admitted, message)
-            run.audited = calls.begin(endpoint, head, principal, message)
+            if not call.is_recorded:
+                run.audited = calls.begin(endpoint, head, principal, message)
             if lists is not None and lists.wants_identity:
                 dropped = (b"accept-encoding",)
         _strip(request, endpoint, dropped)
         if is_asgi:
             scope = _inner_scope(request, endpoint, passage, dropped)
         scope[CALL_KEY] = call
-        if location.lacks_slash:  # MCP clients follow no redirect
-            request.path_info += "/"
-            request.path += "/"
-        setattr(request, KEY, passage.inward(endpoint))
+        _let_in(request, location, passage.inward(endpoint))
     except BaseException:
         run.end()
         raise

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from django.http import HttpResponseBase
 
 from mcp_guard.audit import calls
+from mcp_guard.http.response import stamp
 from mcp_guard.live.calls import Call
 from mcp_guard.mcp.listing import Lists
+from mcp_guard.passage import Passage
 
 
 class Run:
@@ -28,8 +30,15 @@ class Run:
         self._call = call
         self._is_answered = self._is_open = False
 
-    def until_closed(self, response: HttpResponseBase) -> HttpResponseBase:
-        """Return the response; one that streams runs until it is closed, which servers do in any case."""
+    def until_closed(self, response: HttpResponseBase, passage: Passage | None) -> HttpResponseBase:
+        """Return the response, stamped unless an outer door does that, which has the passage otherwise.
+
+        One that streams runs until it is closed, which servers do in any case.
+        """
+        if self.audited is not None:
+            self.audited.watch(response)
+        if passage is not None:
+            stamp(response, passage)
         self._is_answered = True
         if self._call is not None and response.streaming:
             self._is_open = True

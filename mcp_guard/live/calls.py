@@ -7,7 +7,7 @@ finds it there. Its slot comes back when the last of those who run it has left.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mcp_guard.live.slots import Slots, calls, party, streams
 from mcp_guard.mcp.jsonrpc import Kind, Message, RequestId
@@ -22,13 +22,22 @@ LISTEN: Final = "subscriptions/listen"
 """The method of revision 2026-07-28 whose answer goes on for as long as the client listens."""
 
 
+class Judged(NamedTuple):
+    """The body that an outer door judged, and what it knew of the application behind the gate."""
+
+    body: bytes
+    behind: object
+
+
 class Call:
     """One call or stream. Whoever makes it runs it and leaves it at the end; others join and leave.
 
-    ``is_recorded`` says that a door has the audit follow it, so that no other one does. What most calls never
-    come to is the class's, so that making one costs next to nothing.
+    ``is_recorded`` says that a door has the audit follow it, so that no other one does. ``judged`` is the
+    body that a door has judged which looks for lists in the answer, too; None where a later one has to.
+    What most calls never come to is the class's, so that making one costs next to nothing.
     """
 
+    judged: Judged | None = None
     request_id: RequestId | None = None
     is_stream = False
     is_cut = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from mcp_guard.mcp import parameters
@@ -38,6 +39,7 @@ class SchemaUnreadableError(Exception):
     """What a tool takes could not be looked up."""
 
 
+@lru_cache(maxsize=64)
 def repeats_body(version: bytes) -> bool:
     """Return whether the headers of a revision repeat the body; what is no revision may be a later one."""
     return version != b"" and not (_DATE.fullmatch(version) and version < FIRST_REVISION)

@@ -33,6 +33,10 @@ _ABOUT_BODY: Final = frozenset(
 
 _SESSION: Final = b"mcp-session-id"
 
+_KIND: Final = b"content-type"
+_CODING: Final = b"content-encoding"
+_KIND_LENGTH, _CODING_LENGTH = len(_KIND), len(_CODING)  # few headers have to be looked at beyond that
+
 _OVERLAP: Final = 64
 """How many bytes of a long answer are held back, so that nothing to look for is cut in two."""
 
@@ -64,8 +68,8 @@ class Lists:
         self._by_shape = self._asks_for_list or (message is not None and in_session)
         self._has_message = message is not None
         self._held_back: bytes | None = None
+        self._stream: EventStream | None = None
         self.limit = endpoint.limits.list_bytes
-        self.events = EventStream(self.limit)
 
     @property
     def wants_identity(self) -> bool:
@@ -76,11 +80,10 @@ class Lists:
         """Return how the answer with these headers goes out."""
         kind, coding = b"", b"identity"
         for name, value in headers:
-            match name.lower():
-                case b"content-type":
-                    kind = value.lower()
-                case b"content-encoding":
-                    coding = value.lower().strip()
+            if len(name) == _KIND_LENGTH and name.lower() == _KIND:
+                kind = value.lower()
+            elif len(name) == _CODING_LENGTH and name.lower() == _CODING:
+                coding = value.lower().strip()
         is_stream = kind.startswith(b"text/event-stream")
         if not is_stream and not self._by_shape:
             return Way.AS_IS
@@ -119,12 +122,13 @@ class Lists:
             TooLongError: when the stream has to end here.
         """
         rewrite = self._rewrite(admitted)
+        stream = self._stream = self._stream or EventStream(self.limit)
         try:
-            out = self.events.feed(part, rewrite)
+            out = stream.feed(part, rewrite)
         except TooLongError:
             self._note(admitted, None)
             raise
-        return out + self.events.end(rewrite) if is_last else out
+        return out + stream.end(rewrite) if is_last else out
 
     def refusal(self, admitted: Admitted) -> reply.Reply:
         """Return what is answered in place of a list that cannot be read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
@@ -9,9 +10,9 @@ from typing import Final, NamedTuple
 from mcp_guard import gate
 from mcp_guard.mcp import agreement, jsonrpc
 from mcp_guard.mcp.agreement import InputSchema
+from mcp_guard.passage import Passage, Permitted
 from mcp_guard.policy.decision import Admitted, Fault, Reason, Refused
 from mcp_guard.policy.endpoint import Endpoint, Messages
-from mcp_guard.policy.facts import RequestHead
 from mcp_guard.policy.scopes import MAX_LENGTH, Operation
 from mcp_guard.recall import NOTED_SECONDS
 
@@ -33,18 +34,14 @@ class Behind(NamedTuple):
 
 
 MOST_PERMITTED: Final = 16
-"""How many operations of one socket are remembered as permitted."""
+"""How many operations of one socket, or of requests that are alike, are remembered as permitted."""
 
 UNKNOWN: Final = Behind()
 """An application of which nothing is known."""
 
 
 def permit_body(
-    admitted: Admitted,
-    endpoint: Endpoint,
-    head: RequestHead,
-    body: bytes,
-    behind: Behind,
+    passage: Passage, endpoint: Endpoint, body: bytes, behind: Behind
 ) -> jsonrpc.Message | Refused | None:
     """Return the message that a body is, None where bodies are not read, or why it is refused.
 
@@ -53,9 +50,11 @@ def permit_body(
     """
     if endpoint.messages is Messages.HTTP:
         return None
-    revision = head.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
-    registered = behind.registered
-    knows = None if registered is None else partial(_knows, registered, revision)
+    head, admitted = passage.head, passage.admitted
+    registered, knows, revision = behind.registered, None, ""
+    if registered is not None:
+        revision = head.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
+        knows = partial(_knows, registered, revision)
     message = jsonrpc.parse(body, knows)
     if isinstance(message, jsonrpc.Malformed):
         fault = Fault(message.code, message.defect.value)
@@ -66,7 +65,7 @@ def permit_body(
     if disagreement is not None:
         fault = Fault(agreement.HEADER_MISMATCH, disagreement)
         return Refused(Reason.HEADERS_DISAGREE, admitted.cors, request_id=message.id, fault=fault)
-    permitted = permit_message(admitted, message, registered, revision)
+    permitted = _ask(passage.permitted, admitted, message, time.monotonic(), (registered, revision))
     return permitted if isinstance(permitted, Refused) else message
 
 
@@ -93,30 +92,41 @@ class Permits:
     It is asked anew after every decision about the socket, and now and then, so that its use is noted.
     """
 
-    __slots__ = ("_admitted", "_until")
+    __slots__ = ("_admitted", "_permitted")
 
     def __init__(self) -> None:
         self._admitted: Admitted | None = None
-        self._until: dict[Operation, float] = {}
+        self._permitted: Permitted = {}
 
     def ask(
         self, admitted: Admitted, message: jsonrpc.Message, registered: Registered | None, now: float
     ) -> Admitted | Refused:
         """Return the decision about one message of a socket; ``now`` is in monotonic seconds."""
-        operation = message.operation
-        if operation is None:
-            return admitted
-        if admitted is self._admitted and self._until.get(operation, 0.0) > now:
-            return admitted
-        permitted = permit_message(admitted, message, registered)
-        if permitted is admitted and _is_small(operation) and _is_granted(admitted, operation):
-            self._keep(admitted, operation, now + NOTED_SECONDS)
-        return permitted
+        if admitted is not self._admitted:
+            self._admitted, self._permitted = admitted, {}
+        return _ask(self._permitted, admitted, message, now, (registered, ""))
 
-    def _keep(self, admitted: Admitted, operation: Operation, until: float) -> None:
-        if admitted is not self._admitted or len(self._until) >= MOST_PERMITTED:
-            self._admitted, self._until = admitted, {}
-        self._until[operation] = until
+
+def _ask(
+    permitted: Permitted,
+    admitted: Admitted,
+    message: jsonrpc.Message,
+    now: float,
+    behind: tuple[Registered | None, str],
+) -> Admitted | Refused:
+    """Return the decision about one message, which a decision about the same operation may spare.
+
+    ``behind`` is what ``permit_message`` is told of the application, and the revision.
+    """
+    operation = message.operation
+    if operation is None or permitted.get(operation, 0.0) > now:
+        return admitted
+    decision = permit_message(admitted, message, *behind)
+    if decision is admitted and _is_small(operation) and _is_granted(admitted, operation):
+        if len(permitted) >= MOST_PERMITTED:
+            permitted.clear()
+        permitted[operation] = now + NOTED_SECONDS
+    return decision
 
 
 def _is_granted(admitted: Admitted, operation: Operation) -> bool:

@@ -26,9 +26,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Message]:
     """Return the messages of which it was asked what they need."""
     found: list[Message] = []
 
-    def watched(admitted, message, registered):
+    def watched(admitted, message, registered, revision):
         found.append(message)
-        return permit_message(admitted, message, registered)
+        return permit_message(admitted, message, registered, revision)
 
     monkeypatch.setattr(permit, "permit_message", watched)
     return found
@@ -73,7 +73,7 @@ def test_memory_is_bounded_in_number_and_length(asked):
     permits = Permits()
     for number in range(3 * MOST_PERMITTED):
         permits.ask(READER, call("resources/read", uri=f"note://a/{number}"), None, 100.0)
-        assert len(permits._until) <= MOST_PERMITTED
+        assert len(permits._permitted) <= MOST_PERMITTED
     long = call("resources/read", uri="note://a/" + "x" * 1000)
     for _ in range(2):
         asked.clear()
