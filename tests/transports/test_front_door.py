@@ -1,4 +1,4 @@
-"""What the front door hands inwards: what it judged, for the view that it judged it for, and no credential."""
+"""What the front door hands inwards: what it judged, for the view it judged it for, and no credential."""
 
 from __future__ import annotations
 
