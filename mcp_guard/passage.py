@@ -29,7 +29,7 @@ from mcp_guard.wire import SERVER_SEND, Scope
 KEY: Final = "mcp_guard"
 """Where the passage is: ``scope["mcp_guard"]`` and ``request.mcp_guard``."""
 
-_OUTER: Final = ("session", "cookies")
+_OUTER: Final = frozenset({"session", "cookies"})
 """What outer applications leave in a scope that is not the guarded one's business."""
 
 IN_PART: Final = frozenset({b"cookie", b"sec-websocket-protocol"})
@@ -47,8 +47,8 @@ class Passage:
     """An exchange that was let in, and the endpoint whose gate it passed. Requests that are alike share one.
 
     ``pick_kept`` returns, of the lines of its head, those that an application gets, where that is known
-    without looking at them. ``principal`` is who it acts for. ``party`` is whose slots it takes, ``network``
-    what its party has of addresses; both are None until somebody has asked. ``permitted`` is what its
+    without looking at them. ``principal`` is who it acts for. ``party`` is whose slots it takes, ``slots``
+    which ones a socket takes that it opens; both are None until somebody has asked. ``permitted`` is what its
     admission was found to permit, which all requests share that are recalled alike.
     """
 
@@ -58,12 +58,12 @@ class Passage:
         "admitted",
         "endpoint",
         "head",
-        "network",
         "party",
         "permitted",
         "pick_kept",
         "prepared",
         "principal",
+        "slots",
     )
 
     def __init__(
@@ -82,7 +82,7 @@ class Passage:
         self.permitted: Permitted = {} if permitted is None else permitted
         self.party: Hashable = None
         self.prepared: Mapping[str, tuple[str, str]] | None = None
-        self.network: str | None = None
+        self.slots: Sequence[tuple[Hashable, int]] | None = None
         self._inward: Passage | None = None
         self._added: tuple[Line, ...] | None = None
 
@@ -126,19 +126,22 @@ def inner_scope(scope: Scope, endpoint: Endpoint, passage: Passage) -> dict[str,
     The user that an outer middleware found by a cookie is replaced: the application must not act for
     another party than the one that was let in.
     """
-    inner = dict(scope)
-    inner["headers"] = inner_lines(scope["headers"], endpoint, passage)
-    inner[KEY] = passage.inward(endpoint)
-    inner["user"] = user_of(passage.principal)
+    lines, pick_kept = scope["headers"], passage.pick_kept
+    inner = {
+        **scope,
+        "headers": without_credentials(lines, endpoint) if pick_kept is None else [*pick_kept(lines)],
+        KEY: passage._inward or passage.inward(endpoint),  # noqa: SLF001 (its own module)
+        "user": user_of(passage.principal),
+    }
     if scope["type"] == "websocket":
         inner.pop(SERVER_SEND, None)
-        inner["query_string"] = without_ticket(scope.get("query_string", b""), endpoint)
-        offered = scope.get("subprotocols", ())
-        inner["subprotocols"] = [
-            name for name in offered if not offers_token(name.encode("latin-1", "replace"))
-        ]
-    for outer in _OUTER:
-        inner.pop(outer, None)
+        if scope.get("query_string"):
+            inner["query_string"] = without_ticket(scope["query_string"], endpoint)
+        if scope.get("subprotocols"):
+            inner["subprotocols"] = _without_tokens(scope["subprotocols"])
+    if not _OUTER.isdisjoint(scope):
+        for outer in _OUTER:
+            inner.pop(outer, None)
     return inner
 
 
@@ -147,6 +150,10 @@ def inner_lines(lines: list[Line], endpoint: Endpoint, passage: Passage) -> list
     if passage.pick_kept is None:
         return without_credentials(lines, endpoint)
     return [*passage.pick_kept(lines)]
+
+
+def _without_tokens(offered: Sequence[str]) -> list[str]:
+    return [name for name in offered if not offers_token(name.encode("latin-1", "replace"))]
 
 
 def without_ticket(query: bytes, endpoint: Endpoint) -> bytes:

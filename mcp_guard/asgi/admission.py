@@ -67,22 +67,32 @@ class Admission:
         head: RequestHead,
         admitted: Admitted | None = None,
         snapshot: Snapshot | None = None,
+        now: float | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.head = head
-        self.later = head if admitted else head._replace(exchange=Exchange.MESSAGE)
+        if admitted is None:
+            self.later = head._replace(exchange=Exchange.MESSAGE)
+            self._explicit: Presented | None = NO_CREDENTIAL
+        else:
+            self.later = head
+            self._explicit = None
         self.admitted = admitted
-        self._explicit: Presented | None = None if admitted else NO_CREDENTIAL
         self._snapshot = snapshot
         self._doubts = 0
         self._is_doubted = False
-        self._judged_at = time.monotonic()
+        self._judged_at = time.monotonic() if now is None else now
         self._noted_until = 0.0
 
     @property
     def stands(self) -> bool:
         """Whether the last judgement still holds."""
         return self.admitted is not None and holder.stands(self._snapshot, self.admitted.until)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no other policy has come since the last judgement; one that is to come has it made anew."""
+        return self._snapshot is holder.snapshot
 
     @property
     def seconds_left(self) -> float | None:

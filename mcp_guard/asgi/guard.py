@@ -126,9 +126,8 @@ class Guard:
             case "http":
                 await self._serve_within(endpoint, scope[KEY], connection)
             case "websocket":
-                socket = GuardedSocket(
-                    scope, receive, send, endpoint=endpoint, registered=self.behind.registered
-                )
+                registered = self.behind.registered
+                socket = GuardedSocket(scope, receive, send, endpoint=endpoint, registered=registered)
                 await relay.serve(self.app, socket)
             case "lifespan":
                 await self.app(scope, receive, send)

@@ -10,10 +10,10 @@ from typing import Any, Final
 from mcp_guard import gate, wire
 from mcp_guard.asgi.admission import Admission
 from mcp_guard.asgi.exchange import Receive, Send
-from mcp_guard.asgi.sweep import INTERVAL_SECONDS, Sweep, sweep
+from mcp_guard.asgi.sweep import INTERVAL_SECONDS, Sweep, keep
 from mcp_guard.asgi.transport import Transport, transport_of
 from mcp_guard.audit.calls import SocketCalls
-from mcp_guard.audit.sockets import SocketRecord
+from mcp_guard.audit.sockets import CLOSED, LEFT, SocketRecord
 from mcp_guard.conf import config
 from mcp_guard.live.connections import connections
 from mcp_guard.live.holder import holder
@@ -66,8 +66,12 @@ class OpenSocket:
     pace: Pace
     _passage: Passage | None = None
     _admission: Admission
-    _record: SocketRecord
+    _record: SocketRecord | None = None
     _transport: Transport
+    _code = 0
+    _outcome = CLOSED
+    _received = 0
+    _sent = 0
     _held: Sequence[tuple[Hashable, int]] = ()
     _calls: SocketCalls | None = None
     _permits: Permits | None = None
@@ -153,18 +157,19 @@ class OpenSocket:
             return await self._turn_away(judged.status)
         if isinstance(judged, Passage):
             self._passage = judged
-            self._admission = Admission(self.endpoint, judged.head, judged.admitted, snapshot)
+            now = self._now()
+            self._admission = Admission(self.endpoint, judged.head, judged.admitted, snapshot, now)
             reason = self._take_slots(judged)
         else:
             self._admission = Admission(self.endpoint, judged.head, snapshot=snapshot)
             refused = await self._admission.judge_handshake(judged.judged)
             reason = self._take_slots(self.passage) if refused is None else refused.reason
+            now = self._now()
         if reason is not None:
             gate.note(self.endpoint, self._admission.head, reason)
             return await self._turn_away(reply.close_code(reason))
-        self.pace = Pace(self.endpoint.limits, self._now())
+        self.pace = Pace(self.endpoint.limits, now)
         self._transport = transport_of(self.scope.get(wire.SERVER_SEND, self._send))
-        self._record = SocketRecord(self.endpoint, self._admission.head)
         return True
 
     async def _turn_away(self, code: int) -> bool:
@@ -175,19 +180,24 @@ class OpenSocket:
 
     def _take_slots(self, passage: Passage) -> Reason | None:
         """Take what a socket takes of the process, or return what there is too much of."""
-        settings = config()
-        if passage.network is None:
-            passage.network = network_of(client_address(passage.head, self.endpoint))
-        everybody = (_EVERYBODY, settings.sockets)
-        address = (passage.network or None, settings.sockets_per_address)
-        wanted: Sequence[tuple[Hashable, int]] = (everybody, address)
-        if passage.admitted is not _NOBODY:
-            wanted = (everybody, address, self._slot_of_principal(passage))
+        wanted = passage.slots
+        if wanted is None:
+            wanted = passage.slots = self._slots_of(passage)
         full = sockets.take_each(wanted)
         if full is not None:
             return _FULL[full]
         self._held = wanted
         return None
+
+    def _slots_of(self, passage: Passage) -> Sequence[tuple[Hashable, int]]:
+        """Return which slots a socket takes; what is recalled of it is of the same settings."""
+        settings = config()
+        network = network_of(client_address(passage.head, self.endpoint))
+        everybody = (_EVERYBODY, settings.sockets)
+        address = (network or None, settings.sockets_per_address)
+        if passage.admitted is _NOBODY:
+            return everybody, address
+        return everybody, address, self._slot_of_principal(passage)
 
     def _take_slot_of_principal(self) -> Reason | None:
         """Do as ``_take_slots`` for a socket whose first message says whose it is."""
@@ -204,37 +214,40 @@ class OpenSocket:
 
     async def accept(self) -> None:
         """Accept the handshake, selecting the subprotocol if it was offered."""
-        offered = self._admission.head.headers.get(b"sec-websocket-protocol")
         self.is_accepted = True
+        admission = self._admission
+        offered = admission.head.headers.get(b"sec-websocket-protocol")
         limits = self.endpoint.limits
         size = max(limits.in_flight_bytes, limits.message_bytes)
         try:
             self._transport.bound(limits.messages_per_second * BURST_SECONDS, size)
-            connections.add(self)
-            self._sweep = sweep()
-            self._sweep.add(self)
+            self._sweep = keep(self)
             await self._send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
         except BaseException:
             self._forget()
             raise
-        admitted = self.admitted
-        if admitted is not None and not self._has_ended():
-            self._record.open(admitted.principal)
-            if not self._admission.stands:  # policy may have changed before anybody knew of this socket
+        if admission.admitted is not None and not self._has_ended():
+            self._open_record(admission.admitted)
+            if not admission.is_current:  # policy may have changed before anybody knew of this socket
                 self.recheck()
+
+    def _open_record(self, admitted: Admitted) -> None:
+        """Record that somebody was let in."""
+        record = self._record = SocketRecord(self.endpoint, self._admission.head)
+        record.open(admitted.principal)
 
     async def refuse(self, reason: Reason) -> None:
         """Close the socket because of a refusal, noting it."""
         if not self.is_closed:
             gate.note(self.endpoint, self._admission.later, reason)
-            self._record.outcome = reason.value
+            self._outcome = reason.value
             await self.close(reply.close_code(reason))
 
     async def close(self, code: int = NORMAL_CLOSURE) -> None:
         """Close the socket; what arrives from now on is dropped."""
         if self.is_closed:
             return
-        self._record.code = code
+        self._code = code
         self._forget()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -298,7 +311,7 @@ class OpenSocket:
     def _drop(self, reason: Reason) -> None:
         """Drop the connection without a close frame, which its client would not read either."""
         gate.note(self.endpoint, self._admission.later, reason)
-        self._record.outcome = reason.value
+        self._outcome = reason.value
         self._forget()
         self._transport.mute()
         self._transport.abort()
@@ -326,4 +339,13 @@ class OpenSocket:
         sockets.release_each(held)
         if self._calls is not None:
             self._calls.abandon()
-        self._record.close()
+        record = self._record
+        if record is not None:
+            record.outcome, record.code = self._outcome, self._code
+            record.received, record.sent = self._received, self._sent
+            record.close()
+
+    def _leave(self, code: int | None) -> None:
+        """Let go of a socket that its client closed, with this code of RFC 6455 section 7.4, or lost."""
+        self._outcome, self._code = LEFT, code or 1005
+        self._forget()

@@ -29,11 +29,14 @@ async def serve(app: Any, socket: GuardedSocket) -> None:
         relay = _Relay(socket, first)
         await app(socket.inner_scope, relay.receive, relay.send)
     finally:
-        await socket.close()
+        if not socket.is_closed:
+            await socket.close()
 
 
 class _Relay:
     """The ``receive`` and ``send`` of the application."""
+
+    __slots__ = ("_first", "_is_connected", "_socket")
 
     def __init__(self, socket: GuardedSocket, first: Message | None) -> None:
         self._socket = socket

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
+from mcp_guard.live.connections import Connection, connections
+
 log = logging.getLogger("mcp_guard.gate")
 
 INTERVAL_SECONDS: Final = 1.0
@@ -24,6 +26,10 @@ class Open(Protocol):
     def look(self, now: float) -> None:
         """End it if a bound is exceeded; ``now`` is in monotonic seconds, the loop is its own."""
         ...
+
+
+class Lasting(Open, Connection, Protocol):
+    """Something open that has bounds of time, and is judged again when policy changes."""
 
 
 class Sweep:
@@ -83,3 +89,12 @@ def sweep() -> Sweep:
     if latest is None or latest[0] is not loop:
         latest = _latest = (loop, _sweeps.setdefault(loop, Sweep()))
     return latest[1]
+
+
+def keep(one: Lasting) -> Sweep:
+    """Look at it from now on, and have it judged again; return the sweep of the running event loop."""
+    loop, latest = asyncio.get_running_loop(), _latest
+    swept = latest[1] if latest is not None and latest[0] is loop else sweep()
+    connections.add(one, loop)
+    swept.add(one)
+    return swept

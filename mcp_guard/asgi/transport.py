@@ -19,6 +19,9 @@ from mcp_guard.asgi.exchange import Event, Send
 class Transport:
     """The connection of a server of which nothing is known, and what is the same for every server."""
 
+    is_queue = False
+    """Whether messages wait in a queue that knows no bounds of its own."""
+
     is_full = False
     """Whether more waits for the client than the server lets wait; ``drain`` waits for that."""
 
@@ -135,6 +138,8 @@ class TwistedTransport(Transport):
 class DaphneSocket(TwistedTransport):
     """A WebSocket of Daphne, which would queue whatever its client sends."""
 
+    is_queue = True
+
     def __init__(self, protocol: Any) -> None:
         super().__init__(protocol.transport, protocol.transport)
         self._protocol = protocol
@@ -187,7 +192,10 @@ def transport_of(send: Send) -> Transport:
     send = getattr(send, "server_send", send)
     if isinstance(send, partial) and send.args:
         return _daphne(send.args[0])
-    transport = getattr(getattr(send, "__self__", None), "transport", None)  # uvloop's has no base class
+    protocol = getattr(send, "__self__", None)
+    if protocol is None:
+        return _UNKNOWN
+    transport = getattr(protocol, "transport", None)  # uvloop's has no base class
     return AsyncioTransport(transport) if callable(getattr(transport, "abort", None)) else _UNKNOWN
 
 

@@ -43,7 +43,7 @@ class GuardedSocket(OpenSocket):
         while not self.is_closed:
             self._reader = asyncio.current_task()
             try:
-                if self.pace.is_sending:
+                if self.pace.sending:
                     await self._until_read()
                 event = await self._receive()
             except asyncio.CancelledError:
@@ -52,50 +52,62 @@ class GuardedSocket(OpenSocket):
                 return None
             finally:
                 self._reader = None
+            if event["type"] != "websocket.receive":
+                self._leave(event.get("code"))
+                return None
             now = self._now()
             taken = self._take(event, now)
-            judged = await self._judge(taken, now) if isinstance(taken, jsonrpc.Message) else taken
-            if isinstance(judged, Refused):
-                await self.refuse(judged.reason)
-            elif judged is not None and not self._has_ended():
-                return judged
+            if isinstance(taken, jsonrpc.Message):
+                admitted = self._admission.standing(taken.bearer, now) or await self._admit(taken.bearer)
+                if isinstance(admitted, Admitted):
+                    refused = self._begin(taken, admitted, now)
+                    if refused is None:
+                        return taken
+                    await self._answer_unpermitted(taken, admitted, refused)
+                    continue
+                taken = admitted
+            if taken is not None:
+                await self.refuse(taken.reason)
         return None
 
     async def send_text(self, text: str, own: jsonrpc.RequestId | None = None) -> bool:
-        """Push a text; return False when the socket is closed, or is closed by judging this push.
+        """Push a text, and wait until the client has read most of what it was sent.
+
+        Return False when the socket is closed, or is closed by judging this push.
 
         Of the lists in it only what the principal may use goes out. ``own`` is the id of the request that the
         text answers, where that is known to ask for no list.
         """
         if self.is_closed:
             return False
-        if not self._admission.stands:
-            judged = await self._admission.judge_again()
-            if isinstance(judged, Refused):
-                await self.refuse(judged.reason)
-            if self._has_ended():
-                return False
+        if not self._admission.stands and not await self._stays():
+            return False
         if self._calls is not None:
             self._calls.see(text)
         if own is None and may_hold_list(text):
             text = self._visible(text)
-        return not text or await self._push({"type": "websocket.send", "text": text})
-
-    async def _push(self, event: Event) -> bool:
-        """Send something and wait until the client has read most of it; False when it is gone."""
-        self.pace.begin_send(self._now())
+            if not text:
+                return True
+        pace = self.pace
+        pace.begin_send(self._now())
         try:
-            await self._send(event)
+            await self._send({"type": "websocket.send", "text": text})
             if self._transport.is_full:
                 await self._transport.drain()
-            self._record.sent += 1
+            self._sent += 1
         except OSError:  # ASGI: the connection is gone
-            self._record.leave(None)
-            self._forget()
+            self._leave(None)
         finally:
-            self.pace.end_send(self._now())
+            pace.end_send(self._now())
             if self._unread is not None:
                 self._read_on()
+        return not self._has_ended()
+
+    async def _stays(self) -> bool:
+        """Judge the socket again; return whether it stays open."""
+        judged = await self._admission.judge_again()
+        if isinstance(judged, Refused):
+            await self.refuse(judged.reason)
         return not self._has_ended()
 
     async def answer_refused(self, refused: Refused) -> None:
@@ -111,7 +123,7 @@ class GuardedSocket(OpenSocket):
 
     async def _until_read(self) -> None:
         """Wait for a client that reads nothing; until it does, nothing is read of it."""
-        while self.pace.is_sending:
+        while self.pace.sending:
             self._unread = asyncio.get_running_loop().create_future()
             await self._unread
 
@@ -125,45 +137,36 @@ class GuardedSocket(OpenSocket):
 
     def _take(self, event: Event, now: float) -> jsonrpc.Message | Refused | None:
         """Return the message that came, the refusal of what is none, or None when the socket has ended."""
-        if event["type"] != "websocket.receive":
-            self._record.leave(event.get("code"))
-            self._forget()
+        transport = self._transport
+        if transport.is_queue:
+            transport.took()
+        self._received += 1
+        if self.is_closed:
             return None
-        self._transport.took()
-        self._record.received += 1
-        return None if self.is_closed else self._parse(event, now)
-
-    def _parse(self, event: Event, now: float) -> jsonrpc.Message | Refused:
-        if not self.pace.take(now) or self._transport.is_flooded:
+        if not self.pace.take(now) or transport.is_flooded:
             return Refused(Reason.MESSAGES_TOO_FAST)
         text = event.get("text")
         if text is None:
             return Refused(Reason.MESSAGE_NOT_TEXT)
         limit = self.endpoint.limits.message_bytes
-        if len(text) > limit or (len(text) * 4 > limit and len(text.encode("utf-8", "replace")) > limit):
+        length = len(text)
+        if length * 4 > limit and (length > limit or len(text.encode("utf-8", "replace")) > limit):
             return Refused(Reason.MESSAGE_TOO_LARGE)
         self.weight = weight(text)
         message = jsonrpc.parse(text)
         return Refused(Reason.MESSAGE_MALFORMED) if isinstance(message, jsonrpc.Malformed) else message
 
-    async def _judge(self, message: jsonrpc.Message, now: float) -> jsonrpc.Message | Refused | None:
-        """Return the message, the refusal that ends the socket, or None for one that was answered here."""
-        admitted = self._admission.standing(message.bearer, now)
-        if admitted is None:
-            judged = await self._admit(message.bearer)
-            if not isinstance(judged, Admitted):
-                return judged
-            admitted = judged
-        permits = self._permits = self._permits or Permits()
+    def _begin(self, message: jsonrpc.Message, admitted: Admitted, now: float) -> Refused | None:
+        """Return why a message may not go to the application; note that it goes there where it may."""
+        permits = self._permits
+        if permits is None:
+            permits = self._permits = Permits()
         permitted = permits.ask(admitted, message, self._registered, now)
-        if not isinstance(permitted, Refused):
-            if self.endpoint.audit_calls is not _OFF:
-                self._calls = self._calls or SocketCalls()
-                self._calls.begin(
-                    calls.begin(self.endpoint, self._admission.head, admitted.principal, message)
-                )
-            return message
-        await self._answer_unpermitted(message, admitted, permitted)
+        if isinstance(permitted, Refused):
+            return permitted
+        if self.endpoint.audit_calls is not _OFF:
+            self._calls = self._calls or SocketCalls()
+            self._calls.begin(calls.begin(self.endpoint, self._admission.head, admitted.principal, message))
         return None
 
     async def _admit(self, bearer: jsonrpc.Bearer) -> Admitted | Refused | None:
@@ -181,7 +184,7 @@ class GuardedSocket(OpenSocket):
             reason = self._take_slot_of_principal()
             if reason is not None:
                 return Refused(reason)
-            self._record.open(admitted.principal)
+            self._open_record(admitted)
         if admitted is not before:
             self.recheck()
         return admitted

@@ -95,11 +95,14 @@ class Recorder:
                 self._lost[event.category.value] += event.count
 
     def put_late(self, category: AuditEvent.Category, make: Callable[[], Event]) -> None:
-        """Keep a single event that nothing changes any more; it is made when it is written."""
-        with self._lock:
-            if len(self._waiting) < self._room:
-                self._waiting.append((category, make))
-            else:
+        """Keep a single event that nothing changes any more; it is made when it is written.
+
+        There is no lock around one operation on a deque: each thread may go beyond the room by one.
+        """
+        if len(self._waiting) < self._room:
+            self._waiting.append((category, make))
+        else:
+            with self._lock:
                 self._lost[category.value] += 1
 
     def flush(self) -> None:

@@ -35,6 +35,8 @@ CLOSED = "closed"
 class SocketRecord:
     """What is recorded of one socket. ``outcome`` and ``code`` say how it ended, once it has.
 
+    ``received`` and ``sent`` say how many messages went over it until then.
+
     Opening and end are kept as moments here, and become events when they are written.
     """
 
@@ -73,10 +75,6 @@ class SocketRecord:
                 recorder.put_late(_SOCKET, self._opening)
             else:
                 self._sum_up(OPEN, "", self._opening)
-
-    def leave(self, code: int | None) -> None:
-        """Say that the client has closed it, with this code of RFC 6455 section 7.4."""
-        self.outcome, self.code = LEFT, code or 1005
 
     def close(self) -> None:
         """Record the end, once; a socket in which nobody was let in has none."""

@@ -51,9 +51,9 @@ class Connections:
     def _reset(self) -> None:
         self._loops: dict[Connection, asyncio.AbstractEventLoop] = {}
 
-    def add(self, connection: Connection) -> None:
-        """Have a connection of the running loop judged again from now on."""
-        self._loops[connection] = asyncio.get_running_loop()
+    def add(self, connection: Connection, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Have a connection judged again from now on, by default in the running loop."""
+        self._loops[connection] = loop or asyncio.get_running_loop()
 
     def discard(self, connection: Connection) -> None:
         """Forget a connection."""

@@ -68,14 +68,17 @@ class Slots:
 
         Return the place of the first that has as many as the limit beside it says; None when they are taken.
         """
+        taken = self._taken
         with self.lock:
-            taken = self._taken
             for place, (key, limit) in enumerate(parties):
-                if key is not None and taken.get(key, 0) >= limit:
+                if key is None:
+                    continue
+                count = taken.get(key, 0)
+                if count >= limit:
+                    for key_before, _ in parties[:place]:
+                        self.release_within(key_before)
                     return place
-            for key, _ in parties:
-                if key is not None:
-                    taken[key] = taken.get(key, 0) + 1
+                taken[key] = count + 1
         return None
 
     def release_each(self, parties: Iterable[tuple[Hashable, int]]) -> None:

@@ -10,14 +10,15 @@ from mcp_guard.policy.rate import Bucket
 class Pace:
     """What of one connection has to be known to tell when it goes beyond a limit."""
 
-    __slots__ = ("_bucket", "_last_at", "_limits", "_opened_at", "_sending", "_sending_since", "open_calls")
+    __slots__ = ("_bucket", "_last_at", "_limits", "_opened_at", "_sending_since", "open_calls", "sending")
 
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits = limits
-        self._bucket = Bucket(limits.messages_per_second * BURST_SECONDS, now)
+        self._bucket: Bucket | None = None  # it is full until the first message
         self._opened_at = now
         self._last_at = now
-        self._sending = 0
+        self.sending = 0
+        """How many things are being sent that are not out yet."""
         self._sending_since = 0.0
         self.open_calls = 0
         """How many calls run on it; a socket that waits for one is not idle."""
@@ -26,24 +27,22 @@ class Pace:
         """Count a message that came in; return whether it came in time."""
         self._last_at = now
         per_second = self._limits.messages_per_second
-        return self._bucket.take(now, per_second, per_second * BURST_SECONDS)
+        bucket, burst = self._bucket, per_second * BURST_SECONDS
+        if bucket is None:
+            bucket = self._bucket = Bucket(burst, now)
+        return bucket.take(now, per_second, burst)
 
     def begin_send(self, now: float) -> None:
         """Note that something is being sent."""
         self._last_at = now
-        if not self._sending:
+        if not self.sending:
             self._sending_since = now
-        self._sending += 1
+        self.sending += 1
 
     def end_send(self, now: float) -> None:
         """Note that one of the things being sent is out, so the other side reads."""
-        self._sending -= 1
+        self.sending -= 1
         self._sending_since = now
-
-    @property
-    def is_sending(self) -> bool:
-        """Whether something that is being sent is not out yet."""
-        return self._sending > 0
 
     def overdue(self, now: float) -> Reason | None:
         """Return why a socket has to be closed now, None when it may stay."""
@@ -62,4 +61,4 @@ class Pace:
 
     def is_unread(self, now: float) -> bool:
         """Return whether the other side has left unread for too long what is being sent to it."""
-        return self._sending > 0 and now - self._sending_since >= self._limits.send_seconds
+        return self.sending > 0 and now - self._sending_since >= self._limits.send_seconds

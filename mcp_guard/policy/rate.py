@@ -24,7 +24,10 @@ class Bucket:
 
     def take(self, now: float, per_second: float, burst: float) -> bool:
         """Return whether one more may happen now, and count it if so; times are in seconds."""
-        left = min(burst, self._left + max(0.0, now - self._at) * per_second)
+        left, passed = self._left, now - self._at
+        if passed > 0.0:
+            left += passed * per_second
+        left = min(burst, left)
         self._at = now
         if left < 1.0:
             self._left = left

@@ -309,7 +309,7 @@ def test_a_client_that_does_not_read_is_dropped(clock: list[float]):
             peer.reads.clear()
             peer.say(call())
             [one] = sweep()._open
-            while not one.pace._sending:  # noqa: ASYNC110 (nothing tells of it)
+            while not one.pace.sending:  # noqa: ASYNC110 (nothing tells of it)
                 await asyncio.sleep(0)
             one.look(1009.9)
             assert sockets.all()
