@@ -24,6 +24,7 @@ import pytest
 import redis
 from django.conf import settings
 
+from mcp_guard.audit.refusals import refusal_log
 from mcp_guard.live.failures import failures
 from tests.databases import postgres_database
 from tests.migrated import shared
@@ -170,9 +171,10 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def failures_of_this_test() -> None:
-    """Let no test have the failed authentications of the one before it."""
+def refusals_of_this_test() -> None:
+    """Let no test have the failed authentications of the one before it, nor its lines in the log of a second."""
     failures.forget()
+    refusal_log.forget()
 
 
 @pytest.fixture

@@ -82,8 +82,8 @@ class Answer(Arrival):
 
     def restrict(self, lists: Lists) -> None:
         """Send of the lists in the answer only what may be seen."""
-        self._restricted = Restricted(self._raw_send, lists, lambda: self.admitted)
-        self._send = self._restricted.send
+        self._restricted = Restricted(lists, lambda: self.admitted)
+        self._send = self._restricted.sender(self._raw_send)
 
     @property
     def admitted(self) -> Admitted:
@@ -244,7 +244,11 @@ class Answer(Arrival):
             event = {**event, "headers": headers}
         self._sending_since = _now()  # for how long the client leaves it unread
         try:
-            await self._send(event)
+            if self._restricted is None:
+                await self._raw_send(event)
+            else:
+                for going_out in self._restricted.outgoing(event):
+                    await self._raw_send(going_out)
         finally:
             self._sending_since = 0.0
         if is_stream:

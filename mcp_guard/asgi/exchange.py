@@ -27,10 +27,17 @@ class Disconnected(Exception):
 
 
 async def send_reply(send: Send, answer: reply.Reply) -> None:
-    """Send a whole answer; what is between here and the server may change the headers."""
+    """Send a whole answer."""
+    start, body = events_of(answer)
+    await send(start)
+    await send(body)
+
+
+def events_of(answer: reply.Reply) -> tuple[Event, Event]:
+    """Return what is sent for an answer; what is between here and the server may change the headers."""
     status, headers, body = answer
-    await send({"type": "http.response.start", "status": status, "headers": [*headers]})
-    await send({"type": "http.response.body", "body": body})
+    start = {"type": "http.response.start", "status": status, "headers": [*headers]}
+    return start, {"type": "http.response.body", "body": body}
 
 
 async def settle_head(endpoint: Endpoint, pending: gate.Pending, send: Send) -> Passage | None:

@@ -219,7 +219,7 @@ class Guard:
         lists = lists_of(endpoint, passage.head, passage.admitted, message)
         if lists is not None:
             _keep_readable(scope, lists)
-            send = Restricted(send, lists, lambda: passage.admitted).send
+            send = Restricted(lists, lambda: passage.admitted).sender(send)
         try:
             await self.app(scope, receive, send)
         finally:

@@ -1,11 +1,11 @@
-"""Send the answer of an inner application without what of its lists the principal may not use."""
+"""Tell what goes out of an inner application's answer: no list entry that the principal may not use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from mcp_guard.asgi.exchange import Event, Send, send_reply
+from mcp_guard.asgi.exchange import Event, Send, events_of
 from mcp_guard.mcp.event_stream import TooLongError
 from mcp_guard.mcp.listing import Lists, Way, without_digests
 from mcp_guard.policy.decision import Admitted
@@ -18,13 +18,14 @@ FILE_EXTENSIONS: Final = frozenset({"http.response.pathsend", "http.response.zer
 
 
 class Restricted:
-    """The ``send`` of an application whose answer may hold lists.
+    """What goes out of an answer that may hold lists, event by event.
 
     ``admitted`` returns the decision as of now: a stream may outlive the grants it was opened with.
     """
 
-    def __init__(self, send: Send, lists: Lists, admitted: Callable[[], Admitted]) -> None:
-        self._send = send
+    __slots__ = ("_admitted", "_lists", "_parts", "_size", "_start", "_way")
+
+    def __init__(self, lists: Lists, admitted: Callable[[], Admitted]) -> None:
         self._lists = lists
         self._admitted = admitted
         self._way = Way.AS_IS
@@ -37,75 +38,78 @@ class Restricted:
         """Whether an answer has begun of which nothing was sent."""
         return self._way is _WHOLE
 
-    async def send(self, event: Event) -> None:
-        """Pass an event on, at once or once it can be told what is in it."""
+    def sender(self, send: Send) -> Send:
+        """Return a ``send`` for the application, before the one of the server."""
+
+        async def restricted(event: Event) -> None:
+            for going_out in self.outgoing(event):
+                await send(going_out)
+
+        return restricted
+
+    def outgoing(self, event: Event) -> Sequence[Event]:
+        """Return what goes out now that the application sends an event; nothing while that cannot be told."""
         way = self._way
         match event["type"]:
             case "http.response.start":
                 way = self._way = self._lists.way(event.get("headers", ()))
                 if way is _WHOLE:
                     self._start = event
-                else:
-                    await self._begin(event, way)
+                    return ()
+                return self._begun(event, way)
             case "http.response.body" if way is _WHOLE:
-                await self._collect(event)
+                return self._collected(event)
             case "http.response.body" if way is Way.EVENTS or way is Way.LONG:
-                await self._pass(event)
-            case _ if way is not Way.WITHHELD:
-                await self._send(event)
+                return self._passed(event)
             case _:
-                pass
+                return () if way is Way.WITHHELD else (event,)
 
-    async def _begin(self, event: Event, way: Way) -> None:
+    def _begun(self, event: Event, way: Way) -> Sequence[Event]:
         match way:
             case Way.EVENTS:
-                await self._send({**event, "headers": without_digests(event.get("headers", ()), None)})
+                return ({**event, "headers": without_digests(event.get("headers", ()), None)},)
             case Way.WITHHELD:
-                await self._withhold()
+                return self._withheld()
             case _:
-                await self._send(event)
+                return (event,)
 
-    async def _collect(self, event: Event) -> None:
-        """Keep a part of the answer; send what may be seen of it when it is complete."""
+    def _collected(self, event: Event) -> Sequence[Event]:
+        """Keep a part of the answer; return what may be seen of it when it is complete."""
         part = event.get("body", b"")
         self._size += len(part)
         self._parts.append(part)
         if self._size > self._lists.limit:
-            await self._lengthen(event)
-            return
+            return self._lengthened(event)
         if event.get("more_body", False):
-            return
+            return ()
         body = b"".join(self._parts)
         try:
             visible = self._lists.whole(body, self._admitted())
         except UnreadableListError:
-            await self._withhold()
-            return
+            return self._withheld()
         self._way = Way.AS_IS
         if visible is not body:
             headers = without_digests(self._start.get("headers", ()), len(visible))
             self._start = {**self._start, "headers": headers}
-        await self._send(self._start)
-        await self._send({"type": "http.response.body", "body": visible})
+        return self._start, {"type": "http.response.body", "body": visible}
 
-    async def _lengthen(self, event: Event) -> None:
-        """Send what was kept, which is too much to keep on, and look at the rest as it passes."""
+    def _lengthened(self, event: Event) -> Sequence[Event]:
+        """Return what was kept, which is too much to keep on; the rest is looked at as it passes."""
         kept, more = b"".join(self._parts), event.get("more_body", False)
         self._parts.clear()
         try:
             visible = self._lists.long(kept, self._admitted(), is_last=not more)
         except TooLongError:
-            await self._withhold()
-            return
+            return self._withheld()
         self._way = Way.LONG
         headers = self._start.get("headers", ())
         if more:  # it may have to end before its end
             headers = without_digests(headers, None)
-        await self._send({**self._start, "headers": headers})
-        await self._send({"type": "http.response.body", "body": visible, "more_body": more})
+        body = {"type": "http.response.body", "body": visible, "more_body": more}
+        return {**self._start, "headers": headers}, body
 
-    async def _pass(self, event: Event) -> None:
-        """Send what may be seen of a stream so far."""
+    def _passed(self, event: Event) -> Sequence[Event]:
+        """Return what may be seen of a stream so far."""
         part, more = event.get("body", b""), event.get("more_body", False)
         look = self._lists.long if self._way is Way.LONG else self._lists.part
         try:
@@ -113,13 +117,14 @@ class Restricted:
         except TooLongError:
             self._way, visible, more = Way.WITHHELD, b"", False
         if visible or not more:
-            await self._send({"type": "http.response.body", "body": visible, "more_body": more})
+            return ({"type": "http.response.body", "body": visible, "more_body": more},)
+        return ()
 
-    async def _withhold(self) -> None:
-        """Answer in place of the application; what it goes on to send is dropped."""
+    def _withheld(self) -> Sequence[Event]:
+        """Return the answer in place of the application's; what it goes on to send is dropped."""
         self._way = Way.WITHHELD
         self._parts.clear()
-        await send_reply(self._send, self._lists.refusal(self._admitted()))
+        return events_of(self._lists.refusal(self._admitted()))
 
 
 def without_files(extensions: Any) -> dict[str, Any]:

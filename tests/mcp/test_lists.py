@@ -476,6 +476,7 @@ def test_responses_that_cannot_be_read_are_withheld(limit):
         assert b"secret" not in b"".join(shown)
 
 
+@pytest.mark.django_db  # that a response is closed tells Django that the request is over
 def test_files_and_event_streams_are_restricted(tmp_path):
     file = tmp_path / "tools.json"
     file.write_bytes(json.dumps(FULL).encode())
