@@ -172,7 +172,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(autouse=True)
 def refusals_of_this_test() -> None:
-    """Let no test have the failed authentications of the one before it, nor its lines in the log of a second."""
+    """Let no test have the failed authentications of the one before it, nor its lines of the same second."""
     failures.forget()
     refusal_log.forget()
 
