@@ -5,7 +5,7 @@ It stands in the scope and on the request as an object, so nothing that a client
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.utils.functional import SimpleLazyObject
 
+from mcp_guard.policy.content import has_body
 from mcp_guard.policy.credential import (
     offers_token,
     without_cookies,
@@ -23,21 +24,17 @@ from mcp_guard.policy.decision import Admitted, Principal
 from mcp_guard.policy.endpoint import Endpoint, Profile
 from mcp_guard.policy.facts import RequestHead, with_headers
 from mcp_guard.policy.scopes import Operation
-from mcp_guard.policy.stamp import added_headers
 from mcp_guard.wire import SERVER_SEND, Scope
 
 KEY: Final = "mcp_guard"
 """Where the passage is: ``scope["mcp_guard"]`` and ``request.mcp_guard``."""
-
-_OUTER: Final = frozenset({"session", "cookies"})
-"""What outer applications leave in a scope that is not the guarded one's business."""
 
 IN_PART: Final = frozenset({b"cookie", b"sec-websocket-protocol"})
 """Headers of whose value a part may be a credential."""
 
 
 Line = tuple[bytes, bytes]
-PickKept = Callable[[Sequence[Line]], tuple[Line, ...]]
+PickKept = Callable[[Iterable[Line]], list[Line]]
 
 Permitted = dict[Operation, float]
 """What was permitted lately, until which monotonic time it need not be asked again."""
@@ -47,16 +44,19 @@ class Passage:
     """An exchange that was let in, and the endpoint whose gate it passed. Requests that are alike share one.
 
     ``pick_kept`` returns, of the lines of its head, those that an application gets, where that is known
-    without looking at them. ``principal`` is who it acts for. ``party`` is whose slots it takes, ``slots``
-    which ones a socket takes that it opens; both are None until somebody has asked. ``permitted`` is what its
-    admission was found to permit, which all requests share that are recalled alike.
+    without looking at them. ``has_body`` says whether its method gives a body a meaning, ``principal`` who it
+    acts for. ``party`` is whose slots it takes, ``slots`` which ones a socket takes that it opens; both are
+    None until somebody has asked. ``permitted`` is what its admission was found to permit, which all requests
+    share that are recalled alike. ``added`` is what is added to the headers of most answers to it, where that
+    is worth keeping.
     """
 
     __slots__ = (
-        "_added",
         "_inward",
+        "added",
         "admitted",
         "endpoint",
+        "has_body",
         "head",
         "party",
         "permitted",
@@ -76,6 +76,7 @@ class Passage:
     ) -> None:
         self.endpoint = endpoint
         self.head = head
+        self.has_body = has_body(head)
         self.admitted = admitted
         self.principal = admitted.principal
         self.pick_kept = pick_kept
@@ -84,14 +85,7 @@ class Passage:
         self.prepared: Mapping[str, tuple[str, str]] | None = None
         self.slots: Sequence[tuple[Hashable, int]] | None = None
         self._inward: Passage | None = None
-        self._added: tuple[Line, ...] | None = None
-
-    @property
-    def added(self) -> tuple[Line, ...]:
-        """What is added to the headers of an answer to it."""
-        if self._added is None:
-            self._added = added_headers(self.admitted)
-        return self._added
+        self.added: tuple[Line, ...] | None = None
 
     def inward(self, endpoint: Endpoint) -> Passage:
         """Return the passage as the guarded application gets it: its head, read-only, without credentials."""
@@ -127,21 +121,18 @@ def inner_scope(scope: Scope, endpoint: Endpoint, passage: Passage) -> dict[str,
     another party than the one that was let in.
     """
     lines, pick_kept = scope["headers"], passage.pick_kept
-    inner = {
-        **scope,
-        "headers": without_credentials(lines, endpoint) if pick_kept is None else [*pick_kept(lines)],
-        KEY: passage._inward or passage.inward(endpoint),  # noqa: SLF001 (its own module)
-        "user": user_of(passage.principal),
-    }
+    inner = {**scope}  # what follows takes longer as a part of it
+    inner["headers"] = without_credentials(lines, endpoint) if pick_kept is None else pick_kept(lines)
+    inner[KEY] = passage._inward or passage.inward(endpoint)  # noqa: SLF001 (its own module)
+    inner["user"] = user_of(passage.principal)
     if scope["type"] == "websocket":
         inner.pop(SERVER_SEND, None)
         if scope.get("query_string"):
             inner["query_string"] = without_ticket(scope["query_string"], endpoint)
         if scope.get("subprotocols"):
             inner["subprotocols"] = _without_tokens(scope["subprotocols"])
-    if not _OUTER.isdisjoint(scope):
-        for outer in _OUTER:
-            inner.pop(outer, None)
+    inner.pop("session", None)  # what outer applications leave there is not the guarded one's business
+    inner.pop("cookies", None)
     return inner
 
 
@@ -149,7 +140,7 @@ def inner_lines(lines: list[Line], endpoint: Endpoint, passage: Passage) -> list
     """Return, of the lines of a head that was let in, those that the guarded application gets."""
     if passage.pick_kept is None:
         return without_credentials(lines, endpoint)
-    return [*passage.pick_kept(lines)]
+    return passage.pick_kept(lines)
 
 
 def _without_tokens(offered: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from mcp_guard.policy.decision import Admitted
 from mcp_guard.policy.endpoint import Endpoint
 from mcp_guard.policy.facts import RequestHead
 from mcp_guard.policy.snapshot import Snapshot
+from mcp_guard.policy.stamp import added_headers
 from mcp_guard.sighting import Sighting, Signature, with_varying
 from mcp_guard.standing import Standing
 
@@ -45,6 +46,7 @@ class Known(Standing):
         self.count = decisions.of((endpoint.name, head.exchange.value, ADMITTED)).add
         self.noted_until = 0.0
         self._passage = Passage(endpoint.name, head, decision, outline.pick_kept, {})
+        self._passage.added = added_headers(decision)
 
     def passage(self, sighting: Sighting) -> Passage:
         """Return the passage of a request that is alike; it is one and the same where nothing varies."""
@@ -53,7 +55,9 @@ class Known(Standing):
             return self._passage
         alike = self._passage
         head = with_varying(alike.head, outline, varying)
-        return Passage(alike.endpoint, head, alike.admitted, outline.pick_kept, alike.permitted)
+        passage = Passage(alike.endpoint, head, alike.admitted, outline.pick_kept, alike.permitted)
+        passage.added, passage.party = alike.added, alike.party
+        return passage
 
 
 recall: Final[Generations[Signature, Known | KnownAnswer]] = Generations(GENERATION)

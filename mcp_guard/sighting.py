@@ -6,7 +6,7 @@ in an outline; after that values are picked by their place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.http import HttpRequest
 
 from mcp_guard.generations import Generations
-from mcp_guard.passage import IN_PART, is_alias
+from mcp_guard.passage import IN_PART, Line, is_alias
 from mcp_guard.policy.content import MAX_DIGITS
 from mcp_guard.policy.endpoint import Endpoint, Profile
 from mcp_guard.policy.facts import RequestHead, with_headers
@@ -67,13 +67,14 @@ class Outline:
     """Where things stand in the heads that have these headers, in this order, on one endpoint.
 
     A place is an index into the lines of a head, or a key of a WSGI environment. ``is_decisive`` says whether
-    heads of this outline can be told apart by a signature. ``pick_kept`` returns, of the lines of a head,
-    those that an application gets.
+    heads of this outline can be told apart by a signature. ``digits`` is how many the greatest length of a
+    body has. ``pick_kept`` returns, of the lines of a head, those that an application gets.
     """
 
     __slots__ = (
         "_most_bytes",
         "authorization",
+        "digits",
         "endpoint",
         "is_decisive",
         "length",
@@ -89,6 +90,7 @@ class Outline:
         places = dict(headers)
         self.endpoint = endpoint
         self._most_bytes = endpoint.limits.body_bytes
+        self.digits = len(str(self._most_bytes))
         self.is_decisive = (
             len(places) == len(names)
             and endpoint.profile is not Profile.LOCAL  # which goes by the port of the server, too
@@ -103,9 +105,7 @@ class Outline:
         self.pick_steady = _picker([place for name, place in headers if name in _STEADY])
         self.pick_varying = _picker([place for name, place in headers if name in VARYING])
         carriers = endpoint.credential_headers
-        self.pick_kept = _picker(
-            [place for name, place in headers if name not in carriers and not is_alias(name)]
-        )
+        self.pick_kept = _leaver([place for name, place in headers if name in carriers or is_alias(name)])
 
     def length_class(self, length: Any) -> object:
         """Return the same for all lengths that a body may have, and each other one as it is."""
@@ -118,6 +118,19 @@ def _picker(places: Sequence[Place]) -> Callable[[Any], tuple[Any, ...]]:
     if len(places) > 1:
         return itemgetter(*places)
     return lambda values: tuple([values[place] for place in places])
+
+
+def _leaver(places: Iterable[int]) -> Callable[[Iterable[Line]], list[Line]]:
+    """Return a function that returns the lines but those in these places, which are few."""
+    left_out = sorted(places, reverse=True)
+
+    def kept(lines: Iterable[Line]) -> list[Line]:
+        found = [*lines]
+        for place in left_out:
+            del found[place]
+        return found
+
+    return kept
 
 
 def sight(scope: Scope, endpoint: Endpoint) -> Sighting | None:
@@ -136,6 +149,11 @@ def sight(scope: Scope, endpoint: Endpoint) -> Sighting | None:
     if not outline.is_decisive:
         return None
     place = outline.authorization
+    length_class: object = True
+    if outline.length is not None:
+        length = lines[outline.length][1]
+        is_short = len(length) < outline.digits and length.isdigit() and length[0] != 0x30
+        length_class = is_short or outline.length_class(length)
     signature = (
         outline,
         scope.get("method"),  # a handshake has none
@@ -145,7 +163,7 @@ def sight(scope: Scope, endpoint: Endpoint) -> Sighting | None:
         client[0] if client else "",
         scope.get(OUTER_ROOT_PATH, root_path),
         None if place is None else blake2b(lines[place][1]).digest(),
-        outline.length is None or outline.length_class(lines[outline.length][1]),
+        length_class,
         outline.pick_steady(lines),
     )
     return signature, outline, outline.pick_varying(lines)

@@ -241,7 +241,8 @@ class Answer(Arrival):
             passage = self._passage
             headers = stamped_headers(event.get("headers", ()), passage.admitted, passage.added)
             is_stream = _is_event_stream(headers)
-            event = {**event, "headers": headers}
+            event = {**event}  # which is the application's
+            event["headers"] = headers
         self._sending_since = _now()  # for how long the client leaves it unread
         try:
             if self._restricted is None:
@@ -331,5 +332,5 @@ def _is_event_stream(headers: Iterable[Header]) -> bool:
     """Whether an answer goes on for as long as it likes; Django does not write names in lower case."""
     for name, value in headers:
         if name == _CONTENT_TYPE or (len(name) == len(_CONTENT_TYPE) and name.lower() == _CONTENT_TYPE):
-            return value.lower().startswith(b"text/event-stream")
+            return value[:1] in b"tT" and value.lower().startswith(b"text/event-stream")
     return False

@@ -28,9 +28,8 @@ from mcp_guard.mcp.jsonrpc import Message
 from mcp_guard.mcp.listing import Lists, lists_of
 from mcp_guard.mcp.permit import UNKNOWN, Behind, Registered, permit_body
 from mcp_guard.passage import KEY, Passage, inner_scope, of_scope
-from mcp_guard.policy.content import has_body
 from mcp_guard.policy.decision import Refused
-from mcp_guard.policy.endpoint import Endpoint, Messages
+from mcp_guard.policy.endpoint import Endpoint
 from mcp_guard.policy.reply import Reply
 
 
@@ -98,19 +97,18 @@ class Guard:
                 return
             passage = settled
         inner = inner_scope(scope, endpoint, passage)  # before anything is waited for: servers change headers
-        is_ticket = self.is_ticket
-        if ticket_desk.serves(passage.head.path, endpoint) if is_ticket is None else is_ticket:
+        if endpoint.judges_messages and self._asks_for_ticket(endpoint, passage):
             await hand_out_ticket(endpoint, passage, receive, send)
             return
         answer = Answer(endpoint, passage, receive, send)
         try:
-            if has_body(passage.head):
+            if passage.has_body:
                 body = await answer.read_body(receive, endpoint.limits, passage.admitted.cors)
                 if isinstance(body, Refused):
                     await answer.refuse(body)
                     return
                 answer.body = body
-            if endpoint.messages is Messages.MCP:
+            if endpoint.judges_messages:
                 await self._serve_message(endpoint, passage, inner, answer)
             else:
                 await self._run(endpoint, passage, inner, answer)
@@ -118,6 +116,11 @@ class Guard:
             return
         finally:
             answer.leave()
+
+    def _asks_for_ticket(self, endpoint: Endpoint, passage: Passage) -> bool:
+        if self.is_ticket is None:
+            return ticket_desk.serves(passage.head.path, endpoint)
+        return self.is_ticket
 
     async def _serve_other(self, endpoint: Endpoint, connection: Connection) -> None:
         """Serve a request that another door has let in, or what is no request."""
@@ -170,7 +173,7 @@ class Guard:
         refused = answer.call.begin(endpoint, passage, message)
         if refused is not None:
             return answer.refuse(refused)
-        if endpoint.messages is Messages.MCP:
+        if endpoint.judges_messages:
             lists = lists_of(endpoint, passage.head, passage.admitted, message)
             if lists is not None:
                 _keep_readable(scope, lists)
@@ -186,7 +189,7 @@ class Guard:
         outer, receive, send = connection
         scope = inner_scope(outer, endpoint, passage)
         message = None
-        if has_body(passage.head):
+        if passage.has_body:
             try:
                 body = await read_body(receive, endpoint.limits, passage.admitted.cors)
             except Disconnected:
@@ -198,7 +201,7 @@ class Guard:
             message = permitted
             if isinstance(body, bytes):
                 receive = replay(body, receive)
-        elif endpoint.messages is Messages.MCP:
+        elif endpoint.judges_messages:
             receive = without_body(receive)
         await self._run_within(endpoint, passage, message, Connection(scope, receive, send))
 

@@ -166,9 +166,9 @@ def endpoint(name: str) -> Endpoint:
     Raises:
         ImproperlyConfigured: when the settings declare none of that name.
     """
-    cached = _cached  # looked at here, too, as this is asked for each request
-    is_usable = cached is not None and cached[1] is _settings.get("ALLOWED_HOSTS") and not cached[0].problems
-    parsed = cached[0] if cached is not None and is_usable else config()
+    parsed, hosts = _cached or (None, None)  # looked at here, too, as this is asked for each request
+    if parsed is None or parsed.problems or hosts is not _settings.get("ALLOWED_HOSTS"):
+        parsed = config()
     found = parsed.endpoints.get(name) or parsed.servers.made_for(name)
     if found is None:
         known = ", ".join(sorted(parsed.endpoints)) or "none"

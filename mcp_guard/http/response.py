@@ -10,7 +10,7 @@ from django.http import HttpResponse, HttpResponseBase
 from mcp_guard.passage import Passage
 from mcp_guard.policy import reply
 from mcp_guard.policy.reply import Header
-from mcp_guard.policy.stamp import stamped_headers
+from mcp_guard.policy.stamp import added_headers, stamped_headers
 
 _STAMPED: Final = ("vary", "cache-control")
 
@@ -29,7 +29,7 @@ def stamp(response: HttpResponseBase, passage: Passage) -> None:
     store = _store(response)
     if not any(map(_is_ours, store)):  # most views leave these headers to others
         if passage.prepared is None:
-            passage.prepared = _prepared(passage.added)
+            passage.prepared = _prepared(passage.added or added_headers(passage.admitted))
         store.update(passage.prepared)
         return
     admitted = passage.admitted

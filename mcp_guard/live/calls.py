@@ -13,7 +13,7 @@ from mcp_guard.live.slots import Slots, calls, party, streams
 from mcp_guard.mcp.jsonrpc import Kind, Message, RequestId
 from mcp_guard.passage import Passage
 from mcp_guard.policy.decision import Reason, Refused
-from mcp_guard.policy.endpoint import Endpoint, Messages
+from mcp_guard.policy.endpoint import Endpoint
 
 CALL_KEY: Final = "mcp_guard.call"
 """Where the call is: key of the scope, and of the environment of a WSGI request."""
@@ -56,7 +56,7 @@ class Call:
         """
         if message is not None:
             self.request_id = message.id
-        if endpoint.messages is Messages.MCP:
+        if endpoint.judges_messages:
             is_request = message is not None and message.kind is Kind.REQUEST
             is_listening = message is not None and message.method == LISTEN
             self.is_stream = is_listening or passage.head.method in ("GET", "HEAD")

@@ -174,6 +174,9 @@ class Endpoint:
     credential_headers: frozenset[bytes] = field(init=False, compare=False)
     """Headers that carry a token which the application behind the gate must not see."""
 
+    judges_messages: bool = field(init=False, compare=False)
+    """Whether a body is judged as a message of MCP."""
+
     def __post_init__(self) -> None:
         carriers = {b"x-mcp-nonce"}  # that of another endpoint, perhaps
         if not self.forward_authorization:
@@ -181,6 +184,7 @@ class Endpoint:
         if self.token_header is not None:
             carriers.add(self.token_header)
         object.__setattr__(self, "credential_headers", frozenset(carriers - {b"cookie"}))
+        object.__setattr__(self, "judges_messages", self.messages is Messages.MCP)
 
     @property
     def opens_to_all_origins(self) -> bool:
