@@ -14,7 +14,13 @@ from benchmarks.environment import DATA
 from benchmarks.servers import KINDS, Server, processors
 from benchmarks.stacks import STACKS
 
-NAMES: Final = ("django", "django again", "django + corsheaders", "django + guard front door")
+NAMES: Final = (
+    "django",
+    "django again",
+    "django + corsheaders",
+    "django + guard front door, heads judged",
+    "django + guard front door",
+)
 SCENARIOS: Final = ("allowed", "refused", "preflight")
 CONNECTIONS: Final = 16
 _SCRIPT: Final = Path(__file__).with_name("wrk.lua")

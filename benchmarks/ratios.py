@@ -113,7 +113,12 @@ def _http(cells: Raw) -> dict[str, float]:
         ours, bare = cells[f"django + guard front door, {kind}"], cells[f"django, {kind}"]
         for key, scenario in (("post", "allowed"), ("preflight", "preflight"), ("refused", "refused")):
             found[f"{key}_rate_vs_bare_{kind}"] = _times(ours, bare, scenario, "rate")
-        found[f"post_rate_noise_{kind}"] = _times(cells[f"django again, {kind}"], bare, "allowed", "rate")
+        for key, other in (
+            ("heads", "django + guard front door, heads judged"),
+            ("of_corsheaders", "django + corsheaders"),
+            ("noise", "django again"),
+        ):
+            found[f"post_rate_{key}_{kind}"] = _times(cells[f"{other}, {kind}"], bare, "allowed", "rate")
     return found
 
 

@@ -70,6 +70,7 @@ STACKS: Final = {
         Stack("django + guard middleware", "django", "middleware", "guard", messages="http"),
         Stack("django + guard middleware, bodies judged", "django", "middleware", "guard"),
         Stack("django + guard front door", "django", "front door", "guard"),
+        Stack("django + guard front door, heads judged", "django", "front door", "guard", messages="http"),
         # WebSocket
         Stack("socket", "socket"),
         Stack("socket again", "socket"),
