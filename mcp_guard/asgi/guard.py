@@ -82,7 +82,7 @@ class Guard:
         """Judge a request, and run the application if it is let in; or serve what is no request."""
         endpoint = conf.endpoint(self.endpoint)
         if scope["type"] != "http" or (KEY in scope and of_scope(scope, endpoint) is not None):
-            await self._serve_other(endpoint, Connection(scope, receive, send))
+            await self._other(endpoint, scope, receive, send)
             return
         judged = gate.judge_scope(endpoint, scope)
         if isinstance(judged, Passage):
@@ -122,18 +122,18 @@ class Guard:
             return ticket_desk.serves(passage.head.path, endpoint)
         return self.is_ticket
 
-    async def _serve_other(self, endpoint: Endpoint, connection: Connection) -> None:
-        """Serve a request that another door has let in, or what is no request."""
-        scope, receive, send = connection
+    def _other(self, endpoint: Endpoint, scope: wire.Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return what serves a request that another door has let in, or what is no request."""
         match scope["type"]:
-            case "http":
-                await self._serve_within(endpoint, scope[KEY], connection)
-            case "websocket":
+            case "websocket":  # no coroutine more than it takes stays with an open one
                 registered = self.behind.registered
                 socket = GuardedSocket(scope, receive, send, endpoint=endpoint, registered=registered)
-                await relay.serve(self.app, socket)
+                return relay.serve(self.app, socket)
+            case "http":
+                return self._serve_within(endpoint, scope[KEY], Connection(scope, receive, send))
             case "lifespan":
-                await self.app(scope, receive, send)
+                served: Awaitable[None] = self.app(scope, receive, send)
+                return served
             case unknown:
                 raise ValueError(f"a guard judges http and websocket, not {unknown!r}")
 

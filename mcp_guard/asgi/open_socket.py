@@ -124,7 +124,7 @@ class OpenSocket:
     @property
     def passage(self) -> Passage:
         """What it carries inwards, as it lives by now; one that awaits its first message is nobody's."""
-        admitted = self.admitted or _NOBODY
+        admitted = self._admission.admitted or _NOBODY
         if self._passage is None or self._passage.admitted is not admitted:
             self._passage = Passage(self.endpoint.name, self._admission.head, admitted)
         return self._passage
@@ -226,7 +226,7 @@ class OpenSocket:
         except BaseException:
             self._forget()
             raise
-        if admission.admitted is not None and not self._has_ended():
+        if admission.admitted is not None and not self.is_closed:
             self._open_record(admission.admitted)
             if not admission.is_current:  # policy may have changed before anybody knew of this socket
                 self.recheck()
