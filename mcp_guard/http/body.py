@@ -14,23 +14,22 @@ from mcp_guard.live.calls import Call
 from mcp_guard.mcp.jsonrpc import Message
 from mcp_guard.mcp.permit import Behind, permit_body
 from mcp_guard.passage import Passage
-from mcp_guard.policy.content import has_body
 from mcp_guard.policy.decision import Admitted, Reason, Refused
-from mcp_guard.policy.endpoint import Endpoint, Messages
+from mcp_guard.policy.endpoint import Endpoint
 
 
 def judge_body(
     request: HttpRequest, endpoint: Endpoint, passage: Passage, behind: Behind
 ) -> Message | Refused | None:
     """Return the message that a body is, None where none is expected, or why the request is refused."""
-    head, admitted = passage.head, passage.admitted
-    if endpoint.messages is Messages.HTTP:
-        is_too_large = has_body(head) and _length(request) > endpoint.limits.body_bytes
+    admitted = passage.admitted
+    if not endpoint.judges_messages:
+        is_too_large = passage.has_body and _length(request) > endpoint.limits.body_bytes
         return Refused(Reason.BODY_TOO_LARGE, admitted.cors) if is_too_large else None
     body = _read(request, admitted)
     if isinstance(body, Refused):
         return body
-    if not has_body(head):
+    if not passage.has_body:
         return Refused(Reason.MESSAGE_MALFORMED, admitted.cors) if body else None
     if len(body) > endpoint.limits.body_bytes:
         return Refused(Reason.BODY_TOO_LARGE, admitted.cors)
@@ -42,7 +41,7 @@ def is_judged(request: HttpRequest, endpoint: Endpoint, call: Call, behind: Behi
 
     What stands between that door and here may have put another body into its place.
     """
-    if endpoint.messages is Messages.HTTP:
+    if not endpoint.judges_messages:
         return _length(request) <= endpoint.limits.body_bytes
     judged = call.judged
     return judged is not None and judged.behind is behind and _holds(request, judged.body)

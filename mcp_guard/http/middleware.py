@@ -7,7 +7,7 @@ anybody had asked whether the caller may. Behind the front door it reuses that d
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -20,7 +20,7 @@ from mcp_guard.http.lists import arestrict, restrict
 from mcp_guard.http.locate import Location, locate
 from mcp_guard.http.response import of_reply
 from mcp_guard.http.running import Run
-from mcp_guard.live.calls import CALL_KEY, call_of
+from mcp_guard.live.calls import CALL_KEY, Call, call_of
 from mcp_guard.mcp.listing import lists_of
 from mcp_guard.passage import (
     KEY,
@@ -32,7 +32,7 @@ from mcp_guard.passage import (
 )
 from mcp_guard.policy.credential import without_cookies
 from mcp_guard.policy.decision import Admitted, Refused
-from mcp_guard.policy.endpoint import Endpoint, Messages
+from mcp_guard.policy.endpoint import Endpoint
 from mcp_guard.policy.facts import RequestHead
 from mcp_guard.policy.reply import Reply
 from mcp_guard.wire import environ_key
@@ -120,7 +120,7 @@ class GuardMiddleware:
 def _outer_passage(request: HttpRequest, endpoint: Endpoint) -> Passage | None:
     """Return what an outer door has let in, None where none has judged this request for this endpoint."""
     scope = getattr(request, "scope", None)
-    return None if scope is None else of_scope(scope, endpoint)
+    return None if scope is None or KEY not in scope else of_scope(scope, endpoint)
 
 
 def _settled(endpoint: Endpoint, head: RequestHead, settled: gate.Settled) -> Passage | Reply:
@@ -158,15 +158,15 @@ def _enter(
     scope: Any = getattr(request, "scope", None)
     is_asgi = scope is not None
     scope = scope if is_asgi else request.META
-    call = call_of(scope)
+    outer = scope.get(CALL_KEY)
+    call = outer if isinstance(outer, Call) else Call()
     refused = call.begin(endpoint, passage, message)
     if refused is not None:
         return of_reply(gate.answer(endpoint, head, refused))
-    own = None if scope.get(CALL_KEY) is call else call
-    run = Run(own)
+    run = Run(None if call is outer else call)
     try:
         dropped: tuple[bytes, ...] = ()
-        if endpoint.messages is Messages.MCP:
+        if endpoint.judges_messages:
             run.lists = lists = lists_of(endpoint, head, passage.admitted, message)
             if not call.is_recorded:
                 run.audited = calls.begin(endpoint, head, principal, message)
@@ -228,8 +228,9 @@ def _inner_scope(request: Any, endpoint: Endpoint, passage: Passage, dropped: tu
     headers = inner_lines(scope["headers"], endpoint, passage)
     if dropped:
         headers = [pair for pair in headers if pair[0] not in dropped]
-    request.scope = {**scope, "headers": headers}
-    return request.scope
+    request.scope = inner = {**scope}
+    inner["headers"] = headers
+    return inner
 
 
 def _act_for(request: Any) -> None:
@@ -237,9 +238,5 @@ def _act_for(request: Any) -> None:
     if not isinstance(passage, Passage):
         return
     principal = passage.principal
-
-    async def auser() -> Any:
-        return await auser_of(principal)
-
     request.user = request._cached_user = user_of(principal)  # noqa: SLF001 (Django's own cache)
-    request.auser = auser
+    request.auser = partial(auser_of, principal)

@@ -20,15 +20,13 @@ class Run:
     for them, and ``audited`` where the call is not recorded.
     """
 
-    __slots__ = ("_call", "_is_answered", "_is_open", "audited", "lists")
+    lists: Lists | None = None
+    audited: calls.Call | None = None
+    _is_answered = False
+    _is_open = False
 
-    def __init__(
-        self, call: Call | None, lists: Lists | None = None, audited: calls.Call | None = None
-    ) -> None:
-        self.lists = lists
-        self.audited = audited
+    def __init__(self, call: Call | None) -> None:
         self._call = call
-        self._is_answered = self._is_open = False
 
     def until_closed(self, response: HttpResponseBase, passage: Passage | None) -> HttpResponseBase:
         """Return the response, stamped unless an outer door does that, which has the passage otherwise.
