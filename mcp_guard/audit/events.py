@@ -27,8 +27,8 @@ from mcp_guard.models import AuditEvent, Token
 ROOM: Final = 10_000
 """How many events of a process wait to be written at most."""
 
-BATCH: Final = 500
-"""How many events are written in one transaction."""
+BATCH: Final = 100
+"""How many events are written in one transaction; what their rows take is a process's to keep."""
 
 LOST: Final = "audit:lost"
 """What an event is tagged with that counts those which could not be kept."""

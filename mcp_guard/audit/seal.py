@@ -28,10 +28,10 @@ from mcp_guard.sealing import sealing
 
 log = logging.getLogger("mcp_guard.seal")
 
-BATCH: Final = 500
+BATCH: Final = 200
 """How many events one transaction seals."""
 
-TURNS: Final = 4
+TURNS: Final = 10
 """How many batches a process seals at a time; what it has to write meanwhile does not wait longer."""
 
 SECONDS: Final = 15.0
