@@ -139,7 +139,8 @@ def sight(scope: Scope, endpoint: Endpoint) -> Sighting | None:
     try:
         path, query, raw_path, scheme, client, root_path = _said_of(scope)
     except KeyError:  # some may be left out (https://asgi.readthedocs.io/en/latest/specs/www.html)
-        path, query, raw_path, scheme, client, root_path = map(scope.get, _SAID)
+        path = scope["path"]
+        query, raw_path, scheme, client, root_path = map(scope.get, _SAID[1:])
     if not lines or len(lines) > MOST_HEADERS or len(path) > REMEMBERED_LENGTH or query:
         return None
     names = (endpoint.name, *map(_name_of, lines))
