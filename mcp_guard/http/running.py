@@ -1,10 +1,13 @@
-"""Leave a call when Django has answered it, or cannot: at once, or when a stream is closed."""
+"""Leave a call when Django has answered it, or cannot: at once, or when a stream has ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from typing import Any
+from weakref import finalize
 
-from django.http import HttpResponseBase
+from django.http import HttpResponseBase, StreamingHttpResponse
 
 from mcp_guard.audit import calls
 from mcp_guard.http.response import stamp
@@ -31,17 +34,16 @@ class Run:
     def until_closed(self, response: HttpResponseBase, passage: Passage | None) -> HttpResponseBase:
         """Return the response, stamped unless an outer door does that, which has the passage otherwise.
 
-        One that streams runs until it is closed, which servers do in any case.
+        One that streams runs until it has ended or is closed.
         """
         if self.audited is not None:
             self.audited.watch(response)
         if passage is not None:
             stamp(response, passage)
         self._is_answered = True
-        if self._call is not None and response.streaming:
+        if self._call is not None and isinstance(response, StreamingHttpResponse):
             self._is_open = True
-            closers: list[Callable[[], None]] = response._resource_closers  # type: ignore[attr-defined]  # noqa: SLF001 (Django has no public way)
-            closers.append(self._call.leave)
+            _leave_after(response, self._call)
         return response
 
     def end(self) -> None:
@@ -50,3 +52,34 @@ class Run:
             self.audited.abandon()
         if self._call is not None and not self._is_open:
             self._call.leave()
+
+
+def _leave_after(response: StreamingHttpResponse, call: Call) -> None:
+    """Leave a call once a stream has ended, whichever way: under ASGI Django closes none that fails."""
+    leaving = [call.leave]
+
+    def leave() -> None:
+        with suppress(IndexError):  # it was left; a list says so to two threads alike
+            leaving.pop()()
+
+    finalize(response, leave).atexit = False  # one that nobody began to read
+    closers: list[Callable[[], None]] = response._resource_closers  # type: ignore[attr-defined]  # noqa: SLF001 (Django has no public way)
+    closers.append(leave)
+    if getattr(response, "file_to_stream", None) is None:  # a server may send that one by itself
+        parts: Any = response.streaming_content
+        response.streaming_content = _aread(parts, leave) if response.is_async else _read(parts, leave)
+
+
+def _read(parts: Iterator[bytes], leave: Callable[[], None]) -> Iterator[bytes]:
+    try:
+        yield from parts
+    finally:
+        leave()
+
+
+async def _aread(parts: AsyncIterator[bytes], leave: Callable[[], None]) -> AsyncIterator[bytes]:
+    try:
+        async for part in parts:
+            yield part
+    finally:
+        leave()

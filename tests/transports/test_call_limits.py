@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -13,14 +14,21 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings
+from django.http import StreamingHttpResponse
 from django.test import override_settings
 
+from mcp_guard import conf
 from mcp_guard.asgi import answer as answers
 from mcp_guard.asgi import front_door, guard
 from mcp_guard.asgi.sweep import sweep
 from mcp_guard.audit.events import recorder
+from mcp_guard.http.running import Run
+from mcp_guard.live.calls import Call
 from mcp_guard.live.connections import connections
 from mcp_guard.live.slots import calls, streams
+from mcp_guard.passage import Passage
+from mcp_guard.policy import facts
+from mcp_guard.policy.decision import Admitted, Principal
 from tests.rows.configurations import MCP_GUARD
 from tests.rows.exchanges import bearer, get, post, request
 from tests.rows.world import ADAS, SERVER
@@ -374,6 +382,31 @@ def test_a_call_that_fails_on_its_way_to_a_view_gives_its_slot_back(
         assert door.play(CALL, door.path("partner", CALL)).status == 500
 
     assert (len(taken), calls.all(), probe.RUNS) == (1, {}, [])
+
+
+@pytest.mark.parametrize("way", ["stream", "torn"])
+@pytest.mark.parametrize(
+    "door",
+    [door for door in DOORS if door.mount in ("async", "guard") or "WSGI" in door.name],
+    ids=lambda door: door.name,
+)
+def test_a_stream_gives_its_slot_back_however_it_ends(door: Door, way: str):
+    for asked in (get(bearer(SERVER), target=f"/exit/{way}"), post(bearer(SERVER), target=f"/exit/{way}")):
+        assert door.play(asked, door.path("partner", asked)).status == 200
+        assert (calls.all(), streams.all()) == ({}, {})
+
+
+def test_a_stream_that_nobody_reads_gives_its_slot_back():
+    head = facts.RequestHead(facts.Exchange.REQUEST, "GET", "/", b"", "http", "192.0.2.1", "", {}, None)
+    call, passage = Call(), Passage("partner", head, Admitted(Principal(client_id=7)))
+    assert call.begin(conf.endpoint("partner"), passage, None) is None
+    response = Run(call).until_closed(StreamingHttpResponse(iter([b"first"])), None)
+    assert streams.all()
+
+    del response
+    gc.collect()
+
+    assert streams.all() == {}
 
 
 @pytest.mark.parametrize(
