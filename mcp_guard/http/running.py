@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
-from weakref import finalize
 
 from django.http import HttpResponseBase, StreamingHttpResponse
 
@@ -55,14 +54,13 @@ class Run:
 
 
 def _leave_after(response: StreamingHttpResponse, call: Call) -> None:
-    """Leave a call once a stream has ended, whichever way: under ASGI Django closes none that fails."""
+    """Leave a call once a stream has ended or is closed; under ASGI Django closes none that fails."""
     leaving = [call.leave]
 
     def leave() -> None:
         with suppress(IndexError):  # it was left; a list says so to two threads alike
             leaving.pop()()
 
-    finalize(response, leave).atexit = False  # one that nobody began to read
     closers: list[Callable[[], None]] = response._resource_closers  # type: ignore[attr-defined]  # noqa: SLF001 (Django has no public way)
     closers.append(leave)
     if getattr(response, "file_to_stream", None) is None:  # a server may send that one by itself
@@ -71,15 +69,24 @@ def _leave_after(response: StreamingHttpResponse, call: Call) -> None:
 
 
 def _read(parts: Iterator[bytes], leave: Callable[[], None]) -> Iterator[bytes]:
+    """Yield the parts. One that is closed or forgotten says nothing: that may be in the midst of anything."""
     try:
         yield from parts
-    finally:
+    except GeneratorExit:
+        raise
+    except BaseException:
         leave()
+        raise
+    leave()
 
 
 async def _aread(parts: AsyncIterator[bytes], leave: Callable[[], None]) -> AsyncIterator[bytes]:
     try:
         async for part in parts:
             yield part
-    finally:
+    except GeneratorExit:
+        raise
+    except BaseException:
         leave()
+        raise
+    leave()

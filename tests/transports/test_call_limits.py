@@ -396,19 +396,6 @@ def test_a_stream_gives_its_slot_back_however_it_ends(door: Door, way: str):
         assert (calls.all(), streams.all()) == ({}, {})
 
 
-def test_a_stream_that_nobody_reads_gives_its_slot_back():
-    head = facts.RequestHead(facts.Exchange.REQUEST, "GET", "/", b"", "http", "192.0.2.1", "", {}, None)
-    call, passage = Call(), Passage("partner", head, Admitted(Principal(client_id=7)))
-    assert call.begin(conf.endpoint("partner"), passage, None) is None
-    response = Run(call).until_closed(StreamingHttpResponse(iter([b"first"])), None)
-    assert streams.all()
-
-    del response
-    gc.collect()
-
-    assert streams.all() == {}
-
-
 @pytest.mark.parametrize(
     "door", [door for door in DOORS if door.mount != "guard"], ids=lambda door: door.name
 )
