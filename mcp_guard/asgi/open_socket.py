@@ -214,6 +214,8 @@ class OpenSocket:
 
     async def accept(self) -> None:
         """Accept the handshake, selecting the subprotocol if it was offered."""
+        if self.is_closed:  # its client has left meanwhile
+            return
         self.is_accepted = True
         admission = self._admission
         offered = admission.head.headers.get(b"sec-websocket-protocol")
@@ -346,6 +348,11 @@ class OpenSocket:
             record.close()
 
     def _leave(self, code: int | None) -> None:
-        """Let go of a socket that its client closed, with this code of RFC 6455 section 7.4, or lost."""
+        """Let go of a socket that its client closed, with this code of RFC 6455 section 7.4, or lost.
+
+        One that was closed here has its outcome: servers say that the client has left then, too.
+        """
+        if self.is_closed:
+            return
         self._outcome, self._code = LEFT, code or 1005
         self._forget()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 
 from mcp_guard.asgi import guard
+from mcp_guard.asgi.sweep import sweep
+from mcp_guard.audit import sockets as audited
+from mcp_guard.live.connections import connections
+from mcp_guard.live.slots import sockets
 from tests.rows.exchanges import bearer, call, handshake, origin
 from tests.rows.world import ANY, PLAIN
+from tests.transports.doors import scope_of
 from tests.transports.sockets import Conversation, converse
 
 pytestmark = pytest.mark.django_db
@@ -109,6 +115,59 @@ def test_it_is_started_only_for_somebody(noted: Any):
 
     play(application, WAITING)
     assert started == ["acme"]
+
+
+def test_one_that_accepts_a_client_which_has_left_leaves_nothing_open(noted: Any):
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        assert (await receive())["type"] == "websocket.disconnect"
+        await send({"type": "websocket.accept"})
+
+    async def leave() -> Any:
+        events = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1001}]
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return events.pop(0)
+
+        async def send(event: Any) -> None:
+            sent.append(event)
+
+        await guard(application, "partner")(scope_of(SOCKET, "/mcp"), receive, send)
+        return sent, connections.count(), len(sweep()), sockets.all()
+
+    assert async_to_sync(leave)() == ([], 0, 0, {})
+
+
+def test_one_that_is_closed_for_a_reason_is_recorded_with_it(noted: Any, monkeypatch: Any):
+    """Servers tell whoever still reads that the client has left, while the close goes out."""
+    ends: list[Any] = []
+    monkeypatch.setattr(audited.recorder, "put_late", lambda _category, make: ends.append(make))
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        reading = asyncio.create_task(receive())
+        await asyncio.sleep(0)
+        await send({"type": "websocket.send", "bytes": b"{}"})
+        await reading
+
+    async def close() -> None:
+        events: asyncio.Queue[Any] = asyncio.Queue()
+        events.put_nowait({"type": "websocket.connect"})
+
+        async def send(event: Any) -> None:
+            if event["type"] == "websocket.close":
+                events.put_nowait({"type": "websocket.disconnect", "code": 1006})
+                for _ in range(10):
+                    await asyncio.sleep(0)
+
+        await guard(application, "partner")(scope_of(SOCKET, "/mcp"), events.get, send)
+
+    async_to_sync(close)()
+
+    _opened, closed = [make() for make in ends]
+    assert (closed.outcome, closed.details["code"]) == ("message_not_text", 4415)
 
 
 def test_lifespan_passes(noted: Any):
