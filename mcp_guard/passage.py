@@ -5,7 +5,7 @@ It stands in the scope and on the request as an object, so nothing that a client
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -161,7 +161,7 @@ def without_credentials(headers: list[Line], endpoint: Endpoint) -> list[Line]:
     kept: list[Line] = []
     for line in headers:
         name = line[0]
-        if name not in carriers and not (b"_" in name and is_alias(name)):
+        if name not in carriers and not (b"_" in name and is_alias(name, carriers)):
             kept.append(line)
             has_parts = has_parts or name in IN_PART
     return _without_parts(kept, endpoint) if has_parts else kept
@@ -180,9 +180,15 @@ def _without_parts(headers: list[Line], endpoint: Endpoint) -> list[Line]:
     return kept
 
 
-def is_alias(name: bytes) -> bool:
-    """Return whether some application could take a header for one of MCP's that was judged (``mcp_name``)."""
-    return name.replace(b"_", b"-").startswith(b"mcp-") and b"_" in name
+def is_alias(name: bytes, carriers: Container[bytes]) -> bool:
+    """Return whether some application could take a header for one of MCP's that was judged (``mcp_name``).
+
+    Or for one of these that carry a credential, of which it would be another one than was judged.
+    """
+    if b"_" not in name:
+        return False
+    taken_for = name.replace(b"_", b"-")
+    return taken_for.startswith(b"mcp-") or taken_for in carriers
 
 
 def user_of(principal: Principal) -> Any:

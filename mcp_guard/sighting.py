@@ -105,7 +105,9 @@ class Outline:
         self.pick_steady = _picker([place for name, place in headers if name in _STEADY])
         self.pick_varying = _picker([place for name, place in headers if name in VARYING])
         carriers = endpoint.credential_headers
-        self.pick_kept = _leaver([place for name, place in headers if name in carriers or is_alias(name)])
+        self.pick_kept = _leaver(
+            [place for name, place in headers if name in carriers or is_alias(name, carriers)]
+        )
 
     def length_class(self, length: Any) -> object:
         """Return the same for all lengths that a body may have, and each other one as it is."""
