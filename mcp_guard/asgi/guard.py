@@ -155,7 +155,7 @@ class Guard:
             await self._run(endpoint, passage, scope, answer, message)
             return
         answer.record(audited)
-        answer.call.is_recorded = True
+        answer.call.recorded = (endpoint.name, message)
         try:
             await self._run(endpoint, passage, scope, answer, message)
         finally:
@@ -214,11 +214,11 @@ class Guard:
         if refused is not None:
             await send_reply(send, gate.answer(endpoint, passage.head, refused))
             return
-        audited = (
-            None if call.is_recorded else calls.begin(endpoint, passage.head, passage.principal, message)
-        )
+        recorded, audited = (endpoint.name, message), None
+        if call.recorded != recorded:  # what stands between the doors may have put another call there
+            audited = calls.begin(endpoint, passage.head, passage.principal, message)
         if audited is not None:
-            send, call.is_recorded = audited.watched(send), True
+            send, call.recorded = audited.watched(send), recorded
         lists = lists_of(endpoint, passage.head, passage.admitted, message)
         if lists is not None:
             _keep_readable(scope, lists)

@@ -168,7 +168,7 @@ def _enter(
         dropped: tuple[bytes, ...] = ()
         if endpoint.judges_messages:
             run.lists = lists = lists_of(endpoint, head, passage.admitted, message)
-            if not call.is_recorded:
+            if call.recorded != (endpoint.name, message):
                 run.audited = calls.begin(endpoint, head, principal, message)
             if lists is not None and lists.wants_identity:
                 dropped = (b"accept-encoding",)

@@ -32,8 +32,9 @@ class Judged(NamedTuple):
 class Call:
     """One call or stream. Whoever makes it runs it and leaves it at the end; others join and leave.
 
-    ``is_recorded`` says that a door has the audit follow it, so that no other one does. ``judged`` is the
-    body that a door has judged which looks for lists in the answer, too; None where a later one has to.
+    ``recorded`` is the endpoint and the message which a door has the audit follow, so that no other one does.
+    ``judged`` is the body that a door has judged which looks for lists in the answer, too; None where a later
+    one has to.
     What most calls never come to is the class's, so that making one costs next to nothing.
     """
 
@@ -41,7 +42,7 @@ class Call:
     request_id: RequestId | None = None
     is_stream = False
     is_cut = False
-    is_recorded = False
+    recorded: tuple[str, Message | None] | None = None
     _slots: Slots | None = None
     """Of which slots it has one, taken for its party."""
     _party: Hashable = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.utils.decorators import sync_only_middleware
 
-from mcp_guard.asgi import front_door
+from mcp_guard.asgi import front_door, guard
+from mcp_guard.audit import calls as audited_calls
 from mcp_guard.audit.counts import ADMITTED, decisions
+from mcp_guard.audit.events import recorder
 from mcp_guard.http import middleware
 from mcp_guard.live.slots import calls
 from tests.rows.exchanges import bearer, call, cookie, get, post, request
@@ -125,6 +128,44 @@ def test_another_body_that_is_permitted_runs(runs, judged_again):
     assert behind(replacing(other))(CALL, PATH).status == 200
     assert [run.body for run in runs] == [other]
     assert len(judged_again) == 1
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[tuple[str, str]]]]:
+    """Have calls recorded; return what says of which endpoints and messages they are."""
+    changed = deepcopy(settings.MCP_GUARD)
+    for name in ("partner", "partner-oauth"):
+        changed["ENDPOINTS"][name]["audit_calls"] = "calls"
+    found: list[tuple[str, str]] = []
+    begin = audited_calls.begin
+
+    def watched(endpoint: Any, head: Any, principal: Any, message: Any) -> Any:
+        call = begin(endpoint, head, principal, message)
+        if call is not None:
+            found.append((endpoint.name, call.id))
+        return call
+
+    monkeypatch.setattr(audited_calls, "begin", watched)
+    with override_settings(MCP_GUARD=changed):
+        yield lambda: found
+    recorder.forget()
+
+
+def test_a_call_that_was_put_into_the_place_of_another_is_recorded_too(runs, recorded):
+    other = call("read_note", id="another").encode()
+
+    assert behind(replacing(other))(CALL, PATH).status == 200
+    assert [run.body for run in runs] == [other]
+    assert recorded() == [("partner", 1), ("partner", "another")]
+    assert len(recorder) == 2
+
+
+def test_a_call_that_another_endpoint_let_in_too_is_recorded_for_both(runs, recorded):
+    application = guard(ASGIHandler(), "partner-oauth")
+
+    assert play_asgi(application)(CALL, PATH).status == 200
+    assert recorded() == [("partner-oauth", 1), ("partner", 1)]
+    assert (len(runs), len(recorder), calls.all()) == (1, 2, {})
 
 
 def test_a_request_that_was_sent_to_another_view_is_judged_for_that_view(runs, judged_again):
