@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from mcp_guard import gate
@@ -67,9 +67,10 @@ class Answer(Arrival):
         self._receive = receive
         self._raw_send = self._send = send
         self._began_at = _now()
-        self._server = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        self._server = asyncio.current_task(loop)
         self.call = Call()
-        self._sweep = sweep()
+        self._sweep = sweep(loop)
         self._sweep.add(self)
 
     def drop_body(self) -> None:
@@ -111,17 +112,12 @@ class Answer(Arrival):
         answer = gate.answer(self._endpoint, self._passage.head, refused)
         await send_reply(self._raw_send, answer)
 
-    async def serve(self, app: Any, scope: Mapping[str, Any]) -> None:
-        """Run the application; one that fails before it answers becomes a 500 with the same headers."""
-        try:
-            await app(scope, self.receive, self.send)
-        except asyncio.CancelledError:
-            if not self._is_ended or self._server is None:
-                raise
-            self._server.uncancel()
-        except Exception:
-            await self._fail()
-            raise
+    def is_interrupted(self) -> bool:
+        """Return whether it was the end of the answer that cancelled who serves it, and who then goes on."""
+        if not self._is_ended or self._server is None:
+            return False
+        self._server.uncancel()
+        return True
 
     def look(self, now: float) -> None:
         """End the answer if it takes too long, or if its client does not read it."""
@@ -291,7 +287,8 @@ class Answer(Arrival):
         else:
             self.recheck()
 
-    async def _fail(self) -> None:
+    async def fail(self) -> None:
+        """Answer for an application that failed before it did: a 500 with the headers of any answer."""
         if self._is_out or self._is_ended:
             return
         self._has_started = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import Any, NamedTuple
 
@@ -78,7 +79,9 @@ class Guard:
         self.behind = behind
         self.is_ticket = is_ticket
 
-    async def __call__(self, scope: wire.Scope, receive: Receive, send: Send) -> None:
+    async def __call__(  # noqa: C901, PLR0912 (a coroutine more for each request costs what its look-up does)
+        self, scope: wire.Scope, receive: Receive, send: Send
+    ) -> None:
         """Judge a request, and run the application if it is let in; or serve what is no request."""
         endpoint = conf.endpoint(self.endpoint)
         if scope["type"] != "http" or (KEY in scope and of_scope(scope, endpoint) is not None):
@@ -114,6 +117,12 @@ class Guard:
                 await self._run(endpoint, passage, inner, answer)
         except Disconnected:
             return
+        except asyncio.CancelledError:
+            if not answer.is_interrupted():
+                raise
+        except Exception:
+            await answer.fail()
+            raise
         finally:
             answer.leave()
 
@@ -158,6 +167,9 @@ class Guard:
         answer.call.recorded = (endpoint.name, message)
         try:
             await self._run(endpoint, passage, scope, answer, message)
+        except Exception:
+            await answer.fail()  # which the record is to see
+            raise
         finally:
             audited.abandon()
 
@@ -179,7 +191,8 @@ class Guard:
                 _keep_readable(scope, lists)
                 answer.restrict(lists)
         scope[CALL_KEY] = answer.call
-        return answer.serve(self.app, scope)
+        running: Awaitable[None] = self.app(scope, answer.receive, answer.send)
+        return running
 
     async def _serve_within(self, endpoint: Endpoint, passage: Passage, connection: Connection) -> None:
         """Serve what an outer door of the same endpoint has let in; it stamps and watches the answer.

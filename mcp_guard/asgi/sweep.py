@@ -82,10 +82,10 @@ _latest: tuple[asyncio.AbstractEventLoop, Sweep] | None = None
 """The event loop that was asked for last, and its sweep: nearly always the one that is asked for next."""
 
 
-def sweep() -> Sweep:
-    """Return the sweep of the running event loop."""
+def sweep(loop: asyncio.AbstractEventLoop | None = None) -> Sweep:
+    """Return the sweep of the running event loop, for whoever has that at hand without asking for it."""
     global _latest  # noqa: PLW0603 (one for each process)
-    loop, latest = asyncio.get_running_loop(), _latest
+    loop, latest = loop or asyncio.get_running_loop(), _latest
     if latest is None or latest[0] is not loop:
         latest = _latest = (loop, _sweeps.setdefault(loop, Sweep()))
     return latest[1]

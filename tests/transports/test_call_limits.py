@@ -13,21 +13,14 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.http import StreamingHttpResponse
 from django.test import override_settings
 
-from mcp_guard import conf
 from mcp_guard.asgi import answer as answers
 from mcp_guard.asgi import front_door, guard
 from mcp_guard.asgi.sweep import sweep
 from mcp_guard.audit.events import recorder
-from mcp_guard.http.running import Run
-from mcp_guard.live.calls import Call
 from mcp_guard.live.connections import connections
 from mcp_guard.live.slots import calls, streams
-from mcp_guard.passage import Passage
-from mcp_guard.policy import facts
-from mcp_guard.policy.decision import Admitted, Principal
 from tests.rows.configurations import MCP_GUARD
 from tests.rows.exchanges import bearer, get, post, request
 from tests.rows.world import ADAS, SERVER
