@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import SEEK_END, SEEK_SET
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 from django.http.request import UnreadablePostError
@@ -65,7 +66,10 @@ def _read(request: HttpRequest, admitted: Admitted) -> bytes | Refused:
 
 
 def _holds(request: Any, body: bytes) -> bool:
-    """Return whether a request of ASGI has this body, and no more."""
+    """Return whether a request of ASGI has this body, and no more; Django must not refuse to read it."""
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if most is not None and len(body) > most:
+        return False
     if hasattr(request, "_body"):
         return bool(request.body == body)
     stream = request._stream  # noqa: SLF001 (to ask for the body would keep a second one in memory)

@@ -122,6 +122,17 @@ def test_a_body_that_was_put_into_its_place_is_judged(body, status, runs):
     assert (answer.status, runs, calls.all()) == (status, [], {})
 
 
+@pytest.mark.parametrize("mount", ["async", "view"])
+def test_a_body_that_django_does_not_read_is_refused_before_the_view_runs(mount, runs, judged_again, noted):
+    with override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=len(CALL.body) - 1):
+        answer = behind(nothing)(CALL, f"/{mount}/partner/mcp")
+
+    assert (answer.status, runs, noted(), calls.all()) == (413, [], ["body_too_large"], {})
+    with override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=len(CALL.body)):
+        assert behind(nothing)(CALL, f"/{mount}/partner/mcp").status == 200
+    assert len(judged_again) == 1
+
+
 def test_another_body_that_is_permitted_runs(runs, judged_again):
     other = call("read_note", id="another").encode()
 
