@@ -292,6 +292,8 @@ class Answer(Arrival):
         if self._is_out or self._is_ended:
             return
         self._has_started = True
+        if self._restricted is not None:  # which may hold what the application began
+            self._restricted.drop()
         length = (b"content-length", str(len(_FAILED)).encode())
         plain = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), length]
         headers = stamped_headers(plain, self._passage.admitted)

@@ -120,10 +120,14 @@ class Restricted:
             return ({"type": "http.response.body", "body": visible, "more_body": more},)
         return ()
 
-    def _withheld(self) -> Sequence[Event]:
-        """Return the answer in place of the application's; what it goes on to send is dropped."""
+    def drop(self) -> None:
+        """Hold nothing any more, as another answers; what the application goes on to send is dropped."""
         self._way = Way.WITHHELD
         self._parts.clear()
+
+    def _withheld(self) -> Sequence[Event]:
+        """Return the answer in place of the application's."""
+        self.drop()
         return events_of(self._lists.refusal(self._admitted()))
 
 

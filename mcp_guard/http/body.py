@@ -67,7 +67,7 @@ def _read(request: HttpRequest, admitted: Admitted) -> bytes | Refused:
 
 def _holds(request: Any, body: bytes) -> bool:
     """Return whether a request of ASGI has this body, and no more; Django must not refuse to read it."""
-    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    most: Any = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if most is not None and len(body) > most:
         return False
     if hasattr(request, "_body"):

@@ -141,6 +141,25 @@ def test_another_body_that_is_permitted_runs(runs, judged_again):
     assert len(judged_again) == 1
 
 
+def test_one_that_fails_once_it_has_begun_a_list_is_answered_once(recorded):
+    sent: list[Any] = []
+
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("the application fails")
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        async def noted(event: Any) -> None:
+            sent.append(event.get("status", event["type"]))
+            await send(event)
+
+        await guard(failing, "partner")(scope, receive, noted)
+
+    assert play_asgi(noting)(post(bearer(SERVER), ("Mcp-Session-Id", "1")), "/mcp").status == 500
+    assert sent == [500, "http.response.body"]
+    assert (len(recorded()), len(recorder), calls.all()) == (1, 1, {})
+
+
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[tuple[str, str]]]]:
     """Have calls recorded; return what says of which endpoints and messages they are."""
