@@ -160,6 +160,7 @@ async def test_a_read_that_hangs_is_interrupted(reads, monkeypatch):
 async def test_after_a_slow_read_nobody_waits_until_one_was_quick(reads, monkeypatch):
     monkeypatch.setattr(refresher, "WAIT_SECONDS", 0.05)
     await reads.refresher.wait_async()
+    await asyncio.sleep(0.05)  # the read began later than the wait for it
     reads.may_end.release()
     reads.refresher.nudge("test")
     for _ in range(2):
