@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.http import HttpResponseBase, StreamingHttpResponse
@@ -69,21 +69,21 @@ def _leave_after(response: StreamingHttpResponse, call: Call) -> None:
 
 
 def _read(parts: Iterator[bytes], leave: Callable[[], None]) -> Iterator[bytes]:
-    """Yield the parts. One that is closed or forgotten says nothing: that may be in the midst of anything."""
-    try:
+    with _leaving(leave):
         yield from parts
-    except GeneratorExit:
-        raise
-    except BaseException:
-        leave()
-        raise
-    leave()
 
 
 async def _aread(parts: AsyncIterator[bytes], leave: Callable[[], None]) -> AsyncIterator[bytes]:
-    try:
+    with _leaving(leave):
         async for part in parts:
             yield part
+
+
+@contextmanager
+def _leaving(leave: Callable[[], None]) -> Iterator[None]:
+    """Leave when it ends or fails. A stream that is closed or forgotten may be so in the midst of anything."""
+    try:
+        yield
     except GeneratorExit:
         raise
     except BaseException:
