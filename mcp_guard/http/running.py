@@ -81,7 +81,7 @@ async def _aread(parts: AsyncIterator[bytes], leave: Callable[[], None]) -> Asyn
 
 @contextmanager
 def _leaving(leave: Callable[[], None]) -> Iterator[None]:
-    """Leave when it ends or fails. A stream that is closed or forgotten may be so in the midst of anything."""
+    """Leave when it ends or fails. One that is closed or forgotten may be so in the midst of anything."""
     try:
         yield
     except GeneratorExit:

@@ -8,17 +8,20 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from copy import deepcopy
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings
+from django.http import StreamingHttpResponse
 from django.test import override_settings
 
 from mcp_guard.asgi import answer as answers
 from mcp_guard.asgi import front_door, guard
 from mcp_guard.asgi.sweep import sweep
 from mcp_guard.audit.events import recorder
+from mcp_guard.http.running import Run
 from mcp_guard.live.connections import connections
 from mcp_guard.live.slots import calls, streams
 from tests.rows.configurations import MCP_GUARD
@@ -386,6 +389,20 @@ def test_a_stream_gives_its_slot_back_however_it_ends(door: Door, way: str):
     for asked in (get(bearer(SERVER), target=f"/exit/{way}"), post(bearer(SERVER), target=f"/exit/{way}")):
         assert door.play(asked, door.path("partner", asked)).status == 200
         assert (calls.all(), streams.all()) == ({}, {})
+
+
+def test_a_stream_that_is_forgotten_touches_no_slot_where_the_collector_struck():
+    left: list[str] = []
+    call: Any = SimpleNamespace(leave=lambda: left.append("left"))
+    response = StreamingHttpResponse(iter([b"first", b"second"]))
+    parts = iter(Run(call).until_closed(response, None))
+
+    assert next(parts) == b"first"
+    response._iterator.close()  # as when it is collected
+    assert left == []
+    for _ in range(2):
+        response.close()
+        assert left == ["left"]
 
 
 @pytest.mark.parametrize(
