@@ -15,6 +15,7 @@ from mcp_guard.audit.counts import decisions
 from mcp_guard.generations import Generations
 from mcp_guard.known_answers import known_refusals
 from mcp_guard.live.holder import holder
+from mcp_guard.mcp.permit import UNKNOWN, permit_body
 from mcp_guard.passage import Passage, inner_scope, without_credentials
 from mcp_guard.policy import decide as rules
 from mcp_guard.policy.decision import Admitted, Reason, Refused
@@ -299,6 +300,38 @@ def test_an_application_gets_of_a_recalled_head_what_it_gets_of_another(token):
     assert inner_scope(asked, endpoint, second)["mcp_guard"].head.headers.keys() == (
         inner_scope(asked, endpoint, first)["mcp_guard"].head.headers.keys()
     )
+
+
+CALL = b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "read"}}'
+
+
+def permitted(issued: Any, endpoint: str = "notes") -> bool:
+    """Return whether a request may call the tool."""
+    declared = conf.endpoint(endpoint)
+    judged = gate.judge_scope(declared, scope(lines(issued)))
+    if isinstance(judged, gate.Pending):
+        found = gate.settle(declared, *judged)
+        judged = Passage(declared.name, judged.head, found) if isinstance(found, Admitted) else judged
+    return isinstance(judged, Passage) and not isinstance(
+        permit_body(judged, declared, CALL, UNKNOWN), Refused
+    )
+
+
+def test_nobody_else_and_no_later_policy_profits_from_an_operation_that_is_recalled(token):
+    client = token.token.client
+    other = testing.issue_token(client, "notes", "other", scopes=[], kind="any")
+    holder.refresh()
+    assert [permitted(token) for _ in range(3)] == [True] * 3
+    known = kept(scope(lines(token)))
+    assert len(known._passage.permitted) == 1
+
+    assert [permitted(other) for _ in range(3)] == [False] * 3
+    changes.set_scope(ACTOR, token.token.scopes.get(), grants=["tools/call:write"])
+    assert [permitted(token) for _ in range(3)] == [False] * 3
+    changes.set_scope(ACTOR, token.token.scopes.get(), grants=["tools/call:read"])
+    assert [permitted(token) for _ in range(3)] == [True] * 3
+    changes.revoke_token(ACTOR, token.token)
+    assert [permitted(token) for _ in range(3)] == [False] * 3
 
 
 def test_what_an_application_gets_of_a_head_cannot_be_changed(token):
