@@ -110,6 +110,7 @@ class Answer(Arrival):
     async def refuse(self, refused: Refused) -> None:
         """Answer in place of the application."""
         answer = gate.answer(self._endpoint, self._passage.head, refused)
+        self._has_started = True
         await send_reply(self._raw_send, answer)
 
     def is_interrupted(self) -> bool:

@@ -158,7 +158,8 @@ class Guard:
             message = permitted
         else:
             answer.drop_body()
-        answer.call.judged = Judged(answer.body or b"", self.behind)
+        if self.is_ticket is not None:  # the front door's guard, behind which the middleware asks
+            answer.call.judged = Judged(answer.body or b"", self.behind)
         audited = calls.begin(endpoint, passage.head, passage.principal, message)
         if audited is None:
             await self._run(endpoint, passage, scope, answer, message)

@@ -132,8 +132,10 @@ def _settled(endpoint: Endpoint, head: RequestHead, settled: gate.Settled) -> Pa
 
 def _is_through(request: Any, location: Location, endpoint: Endpoint, outer: Passage) -> bool:
     """Let a request in of which an outer door has done all that is to be done here; False for another one."""
-    if location.is_ticket or not is_judged(request, endpoint, call_of(request.scope), location.behind):
+    call = call_of(request.scope)
+    if location.is_ticket or not is_judged(request, endpoint, call, location.behind):
         return False
+    call.judged = None  # it was asked for; a stream would keep it for as long as it is open
     _let_in(request, location, outer)
     return True
 

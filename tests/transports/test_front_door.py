@@ -18,6 +18,7 @@ from mcp_guard.audit import calls as audited_calls
 from mcp_guard.audit.counts import ADMITTED, decisions
 from mcp_guard.audit.events import recorder
 from mcp_guard.http import middleware
+from mcp_guard.live.calls import CALL_KEY
 from mcp_guard.live.slots import calls
 from tests.rows.exchanges import bearer, call, cookie, get, post, request
 from tests.rows.world import ADAS_SESSION, SERVER
@@ -88,6 +89,17 @@ def test_the_message_is_judged_once_and_the_request_is_counted_once(runs, judged
     assert judged_again == []
     assert decisions.all()[ADMISSION] == before + 1
     assert calls.all() == {}
+
+
+def test_what_was_judged_is_not_kept_while_the_view_runs():
+    seen: list[Any] = []
+
+    async def look(scope: Any, receive: Any, _send: Any) -> Any:
+        seen.extend([scope[CALL_KEY], scope[CALL_KEY].judged.body])
+        return scope, receive
+
+    assert behind(look)(CALL, PATH).status == 200
+    assert (seen[0].judged, seen[1]) == (None, CALL.body)
 
 
 def test_no_credential_comes_past_the_front_door():
