@@ -24,7 +24,6 @@ import pytest
 import redis
 from django.conf import settings
 
-from mcp_guard.audit.refusals import refusal_log
 from mcp_guard.live.failures import failures
 from tests.databases import postgres_database
 from tests.migrated import shared
@@ -173,6 +172,8 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(autouse=True)
 def refusals_of_this_test() -> None:
     """Let no test have the failed authentications of the one before it, nor its lines of the same second."""
+    from mcp_guard.audit.refusals import refusal_log  # scripts import this file before there are settings
+
     failures.forget()
     refusal_log.forget()
 

@@ -119,7 +119,8 @@ def test_a_check_says_what_the_gate_then_does(day):
         admin.get_by_label("Token:").select_option(index=admin_option(admin, "server"))
         admin.get_by_label("Origin").fill(origin)
         admin.get_by_label("Asks for").fill(grant)
-        admin.get_by_role("button", name="Check now").click()
+        with admin.expect_navigation():  # the answer before stands there as well
+            admin.get_by_role("button", name="Check now").click()
         expect(admin.locator(".mcp-guard-answer")).to_be_visible()
         return admin.locator("#mcp-guard-answer").inner_text()
 
@@ -139,6 +140,7 @@ def test_a_check_says_what_the_gate_then_does(day):
 
 def admin_option(admin: Page, name: str) -> int:
     """Return which of the offered tokens has a name."""
+    expect(admin.get_by_label("Token:")).to_be_visible()  # what follows does not wait for the page
     options = admin.get_by_label("Token:").locator("option").all_inner_texts()
     return next(number for number, text in enumerate(options) if text.startswith(f"{name} (#"))
 
