@@ -17,8 +17,8 @@ class McpGuardConfig(AppConfig):
     def ready(self) -> None:
         """Connect what listens to Django; nothing is read from the database here."""
         from mcp_guard import checks, groups, signals  # noqa: PLC0415 (all three need the app registry)
-        from mcp_guard.audit import seal  # noqa: PLC0415
-        from mcp_guard.live import subscribe  # noqa: PLC0415
+        from mcp_guard.audit import seal  # noqa: PLC0415 (likewise)
+        from mcp_guard.live import subscribe  # noqa: PLC0415 (likewise)
 
         checks.register()
         signals.connect()

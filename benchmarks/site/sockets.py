@@ -23,7 +23,11 @@ TEXT: Final = REPLY.decode()
 class Echo(AsyncWebsocketConsumer):
     """A consumer as one writes it: it parses the message and answers 200 bytes. Nobody is checked."""
 
-    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:  # noqa: ARG002
+    async def receive(
+        self,
+        text_data: str | None = None,
+        bytes_data: bytes | None = None,  # noqa: ARG002 (Channels calls it so)
+    ) -> None:
         """Answer a message."""
         json.loads(text_data or "")
         await self.send(text_data=TEXT)

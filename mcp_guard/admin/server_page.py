@@ -148,7 +148,7 @@ def _lines(row: RegisteredServer) -> list[Line]:
     for name in COVERED:
         found = changed.get(name)
         asked, before = getattr(row, name), found.granted if found else getattr(row, name)
-        label = str(row._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
+        label = str(row._meta.get_field(name).verbose_name)  # type: ignore[union-attr] # no relation
         is_more = found is not None and found.is_more
         lines.append(Line(label, _shown(name, asked), _shown(name, before), is_more))
     return lines

@@ -68,7 +68,8 @@ class Connection(NamedTuple):
 class Guard:
     """An ASGI application behind the gate of one endpoint.
 
-    ``is_ticket`` says whether its requests ask for a ticket, None where their path tells.
+    ``is_ticket`` is what the front door has located, for which it makes one: whether the request asks for a
+    ticket. Elsewhere it is None, and the path tells that.
     """
 
     def __init__(

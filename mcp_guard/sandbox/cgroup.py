@@ -46,11 +46,6 @@ class Cgroups:
         return "pids" in self.folders
 
     @property
-    def has_cpu(self) -> bool:
-        """Whether its share of the processors is bounded here."""
-        return "cpu" in self.folders
-
-    @property
     def entrances(self) -> list[str]:
         """Files into which a process writes 0 to join."""
         return [str(folder / "cgroup.procs") for folder in self._distinct()]
